@@ -1,0 +1,29 @@
+"""Sightline: new views of a scene from photos, on the computer you have.
+
+The names of the public Python interface load on first use, so that importing the package (and with it
+``sightline --help``) stays free of torch and numba.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sightline.captures import open_capture as open_capture
+    from sightline.workflows.api import load as load
+    from sightline.workflows.api import train as train
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "load": "sightline.workflows.api",
+    "train": "sightline.workflows.api",
+    "open_capture": "sightline.captures",
+}
+
+__all__ = ["__version__", "load", "open_capture", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'sightline' has no attribute {name!r}")

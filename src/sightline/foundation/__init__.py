@@ -1,0 +1,1 @@
+"""What every floor needs and nothing about scenes: errors, files on disk, the download cache, the hardware."""

@@ -1,0 +1,150 @@
+"""The contract between methods and everything around them (training, evaluation, exports, viewer).
+
+No method knows the trainer; the trainer knows no method. Data flow:
+
+    prepared = method.prepare(data)                                  once
+    for batch in method.batches(prepared, generator, rank, world):
+        losses = method(batch, progress); losses["loss"].backward(); …; method.after_step(progress)
+    scene = method.encode(views); rendering = method.render(scene, cameras)
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sightline.captures import Capture, Collection
+from sightline.geometry import Cameras
+
+CAPABILITIES = frozenset({"rgb", "depth", "opacity", "field", "multi-view"})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands; schedules follow `fraction`, whether the end is given in steps or in minutes."""
+
+    step: int
+    """steps finished"""
+    fraction: float
+    """part of the training that is over, 0 to 1"""
+    seconds: float = 0.0
+    """training time so far, over all resumed parts"""
+
+
+@dataclass
+class Optimisation:
+    """One optimiser and how its learning rates move.
+
+    `schedule(progress)` multiplies the learning rate that each parameter group was built with.
+    """
+
+    optimiser: torch.optim.Optimizer
+    schedule: Callable[[Progress], float]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """Pictures of one camera.
+
+    `depth` is the opacity-weighted mean distance along the ray in input units, divided by opacity, NaN where opacity is
+    below 0.01; `depth_sum` is the raw weighted sum.
+    """
+
+    rgb: Float[Tensor, "height width 3"]
+    """sRGB in [0, 1], composited over the background that was asked for"""
+    depth: Float[Tensor, "height width"] | None = None
+    opacity: Float[Tensor, "height width"] | None = None
+    depth_sum: Float[Tensor, "height width"] | None = None
+    statistics: dict[str, float] = field(default_factory=dict)
+
+
+class Scene(ABC):
+    """What `encode` returns: something that can be seen from any camera. All coordinates are the input frame's."""
+
+    capabilities: frozenset[str] = frozenset({"rgb"})
+
+    @property
+    def bounds(self) -> Float[Tensor, "2 3"]:
+        """Corners of the box that holds the scene's content (`field` only)."""
+        raise NotImplementedError(f"{type(self).__name__} has no field")
+
+    def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Volume density per input unit at points of the input frame (`field` only)."""
+        raise NotImplementedError(f"{type(self).__name__} has no field")
+
+    def radiance(self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Colour in [0, 1] seen at points when looking along unit `directions` (`field` only)."""
+        raise NotImplementedError(f"{type(self).__name__} has no field")
+
+
+class Method(nn.Module, ABC):
+    """A way to synthesise views. Subclasses say their registry name and take their frozen configuration."""
+
+    name: ClassVar[str]
+
+    def __init__(self, config: Any):
+        super().__init__()
+        self.config = config
+
+    @abstractmethod
+    def prepare(self, data: Capture | Collection) -> Any:
+        """Look at the data once: frame, bounds, grids, parameters whose size depends on them.
+
+        Returns what `batches` needs. What rendering needs afterwards is kept in the module's buffers or in `state()`.
+        """
+
+    @abstractmethod
+    def batches(
+        self, prepared: Any, generator: torch.Generator, rank: int = 0, world: int = 1
+    ) -> Iterator[Any]:
+        """Yield training batches without end; every process draws its own share from its own generator."""
+
+    @abstractmethod
+    def forward(self, batch: Any, progress: Progress) -> dict[str, Tensor]:
+        """Compute the losses of a batch: "loss" is what is minimised, other entries are scalars to log.
+
+        Well-known names: "psnr" (training), "rays", "samples" (counts of this step).
+        """
+
+    def after_step(self, progress: Progress) -> None:  # noqa: B027 - most methods have nothing to do here
+        """Do what follows an optimiser step (occupancy grids, sampling schedules)."""
+
+    @abstractmethod
+    def optimisers(self) -> list[Optimisation]:
+        """Build the optimisers and their schedules (after `prepare`)."""
+
+    @abstractmethod
+    def encode(self, views: Capture | None = None) -> Scene:
+        """Make a scene: per-scene methods take no views, the others their source views with cameras."""
+
+    @abstractmethod
+    def render(
+        self,
+        scene: Scene,
+        camera: Cameras,
+        *,
+        background: Float[Tensor, "3"] | None = None,
+        chunk: int | None = None,
+    ) -> Rendering:
+        """Render one camera (`len(camera) == 1`) of the input frame.
+
+        Args:
+            background: colour in [0, 1] behind what is transparent; white where not given.
+            chunk: rays at a time; the method's own choice where not given.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """JSON-able facts found by `prepare` that are needed to build the module again (sizes, frame)."""
+        return {}
+
+    @abstractmethod
+    def restore(self, state: dict[str, Any]) -> None:
+        """Bring a fresh module to the shape that `state()` described, ready for `load_state_dict`."""
+
+    def describe(self) -> dict[str, float | int | str]:
+        """Facts for logs and reports: parameter counts, grid sizes."""
+        return {"parameters": sum(p.numel() for p in self.parameters())}

@@ -1,0 +1,87 @@
+"""What methods exist, without importing torch: names, summaries, presets and where their code is.
+
+A method of this package is one line in `_BUILT_IN`; a method of another package registers a `MethodInfo` through the
+entry point group `sightline.methods`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from sightline.foundation.errors import InputError
+
+ENTRY_POINTS = "sightline.methods"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodInfo:
+    """What the command line needs to know of a method before loading it."""
+
+    name: str
+    """name on the command line and in run.json"""
+    summary: str
+    """one line for the list of methods"""
+    paper: str
+    """author, year and venue of the source"""
+    learns: str
+    """'one scene' or 'many scenes'"""
+    config: str
+    """'module:Class' of the frozen configuration dataclass (a module without torch)"""
+    method: str
+    """'module:Class' of the Method"""
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """preset name → configuration fields that it sets"""
+    default_preset: str | None = None
+
+    def config_class(self) -> type:
+        """Import the configuration class."""
+        return _load(self.config)
+
+    def method_class(self) -> type:
+        """Import the Method (and with it torch)."""
+        return _load(self.method)
+
+    def build_config(self, preset: str | None = None, **overrides: Any) -> Any:
+        """Make a configuration: defaults, then the preset's fields, then `overrides`."""
+        config = self.config_class()()
+        chosen = preset or self.default_preset
+        if chosen is not None:
+            if chosen not in self.presets:
+                raise InputError(
+                    f"{self.name} has no preset {chosen!r}",
+                    where="--preset",
+                    fix=f"Choose one of: {', '.join(self.presets)}",
+                )
+            config = replace(config, **self.presets[chosen])
+        return replace(config, **overrides)
+
+
+def _load(reference: str) -> Any:
+    module, name = reference.split(":")
+    return getattr(import_module(module), name)
+
+
+# One line per method: the module that holds its `INFO`.
+_BUILT_IN = {
+    "ngp": "sightline.methods.ngp.config:INFO",
+}
+
+
+def list_methods() -> list[MethodInfo]:
+    """Every method that is installed, the built-in ones first."""
+    found = [_load(reference) for reference in _BUILT_IN.values()]
+    found += [point.load() for point in entry_points(group=ENTRY_POINTS)]
+    return found
+
+
+def get_method_info(name: str) -> MethodInfo:
+    """Find a method by its name; InputError lists the names there are."""
+    if name in _BUILT_IN:
+        return _load(_BUILT_IN[name])
+    for info in list_methods():
+        if info.name == name:
+            return info
+    known = ", ".join(info.name for info in list_methods())
+    raise InputError(f"There is no method {name!r}", fix=f"Choose one of: {known}")
