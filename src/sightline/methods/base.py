@@ -11,7 +11,7 @@ No method knows the trainer; the trainer knows no method. Data flow:
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -46,6 +46,29 @@ class Optimisation:
     schedule: Callable[[Progress], float]
 
 
+@runtime_checkable
+class Batches(Protocol):
+    """An iterator of batches that keeps something between batches: a shuffled pool, an epoch, batches made ahead.
+
+    A plain iterator is enough where every batch is drawn afresh from the generator alone: it is made again and goes on
+    from the generator's saved state. What an iterator keeps besides, it gives to the checkpoint here, as tensors, numbers
+    and strings in dictionaries and lists. On resuming, `load_state_dict` is called first, then the generator is set to
+    its state at the checkpoint.
+    """
+
+    def __next__(self) -> Any:
+        """Give the next batch."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is kept between batches, as it was after the last batch that was given out."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rendering:
     """Pictures of one camera.
@@ -76,7 +99,9 @@ class Scene(ABC):
         """Volume density per input unit at points of the input frame (`field` only)."""
         raise NotImplementedError(f"{type(self).__name__} has no field")
 
-    def radiance(self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+    def radiance(
+        self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+    ) -> Float[Tensor, "n 3"]:
         """Colour in [0, 1] seen at points when looking along unit `directions` (`field` only)."""
         raise NotImplementedError(f"{type(self).__name__} has no field")
 
@@ -90,6 +115,9 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.config = config
 
+    def warm_up(self) -> None:  # noqa: B027 - most methods have nothing to compile
+        """Compile kernels before the training clock starts; the time is printed but not counted as training."""
+
     @abstractmethod
     def prepare(self, data: Capture | Collection) -> Any:
         """Look at the data once: frame, bounds, grids, parameters whose size depends on them.
@@ -101,17 +129,27 @@ class Method(nn.Module, ABC):
     def batches(
         self, prepared: Any, generator: torch.Generator, rank: int = 0, world: int = 1
     ) -> Iterator[Any]:
-        """Yield training batches without end; every process draws its own share from its own generator."""
+        """Yield training batches without end; every process draws its own share from its own generator.
+
+        All randomness comes from `generator`, which is on the device of training, where the batches belong too.
+        An iterator that keeps something between batches follows `Batches`, so that training can be resumed exactly.
+        """
 
     @abstractmethod
     def forward(self, batch: Any, progress: Progress) -> dict[str, Tensor]:
         """Compute the losses of a batch: "loss" is what is minimised, other entries are scalars to log.
 
-        Well-known names: "psnr" (training), "rays", "samples" (counts of this step).
+        Well-known names: "psnr" (training), "rays", "samples" (counts of this step, numbers or tensors).
         """
 
-    def after_step(self, progress: Progress) -> None:  # noqa: B027 - most methods have nothing to do here
-        """Do what follows an optimiser step (occupancy grids, sampling schedules)."""
+    def after_step(self, progress: Progress) -> bool | None:
+        """Do what follows an optimiser step (occupancy grids, sampling schedules).
+
+        Returns True where buffers changed in a way that may differ between processes: they are then copied from the
+        first process to the others. Randomness comes from torch's global generator, which starts equal in all processes
+        and is part of every checkpoint.
+        """
+        return False
 
     @abstractmethod
     def optimisers(self) -> list[Optimisation]:
@@ -144,6 +182,13 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def restore(self, state: dict[str, Any]) -> None:
         """Bring a fresh module to the shape that `state()` described, ready for `load_state_dict`."""
+
+    def training_state(self) -> dict[str, Any]:
+        """What further training needs besides parameters, buffers and optimisers: tensors, numbers, strings."""
+        return {}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:  # noqa: B027 - most methods keep nothing more
+        """Take back what `training_state` gave (after `prepare`, on resuming)."""
 
     def describe(self) -> dict[str, float | int | str]:
         """Facts for logs and reports: parameter counts, grid sizes."""

@@ -34,6 +34,10 @@ class MethodInfo:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """preset name → configuration fields that it sets"""
     default_preset: str | None = None
+    default_minutes: float | None = None
+    """training time where neither --minutes nor --steps is given"""
+    default_steps: int | None = None
+    """the same in steps, for methods whose schedule is published in steps"""
 
     def config_class(self) -> type:
         """Import the configuration class."""
