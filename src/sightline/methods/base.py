@@ -48,12 +48,12 @@ class Optimisation:
 
 @runtime_checkable
 class Batches(Protocol):
-    """An iterator of batches that keeps something between batches: a shuffled pool, an epoch, batches made ahead.
+    """An iterator of batches that keeps something between them: a shuffled pool, an epoch, batches made ahead.
 
-    A plain iterator is enough where every batch is drawn afresh from the generator alone: it is made again and goes on
-    from the generator's saved state. What an iterator keeps besides, it gives to the checkpoint here, as tensors, numbers
-    and strings in dictionaries and lists. On resuming, `load_state_dict` is called first, then the generator is set to
-    its state at the checkpoint.
+    A plain iterator is enough where every batch is drawn afresh from the generator alone: it is made again and
+    goes on from the generator's saved state. What an iterator keeps besides, it gives to the checkpoint here, as
+    tensors, numbers and strings in dictionaries and lists. On resuming, `load_state_dict` is called first, then
+    the generator is set to its state at the checkpoint.
     """
 
     def __next__(self) -> Any:
@@ -73,8 +73,8 @@ class Batches(Protocol):
 class Rendering:
     """Pictures of one camera.
 
-    `depth` is the opacity-weighted mean distance along the ray in input units, divided by opacity, NaN where opacity is
-    below 0.01; `depth_sum` is the raw weighted sum.
+    `depth` is the opacity-weighted mean distance along the ray in input units, divided by opacity, NaN where
+    opacity is below 0.01; `depth_sum` is the raw weighted sum.
     """
 
     rgb: Float[Tensor, "height width 3"]
@@ -85,8 +85,8 @@ class Rendering:
     statistics: dict[str, float] = field(default_factory=dict)
 
 
-class Scene(ABC):
-    """What `encode` returns: something that can be seen from any camera. All coordinates are the input frame's."""
+class Scene:
+    """What `encode` returns: something to be seen from any camera. All coordinates are the input frame's."""
 
     capabilities: frozenset[str] = frozenset({"rgb"})
 
@@ -115,14 +115,15 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.config = config
 
-    def warm_up(self) -> None:  # noqa: B027 - most methods have nothing to compile
-        """Compile kernels before the training clock starts; the time is printed but not counted as training."""
+    def warm_up(self) -> None:
+        """Compile kernels before the training clock starts; the time is printed, not counted as training."""
 
     @abstractmethod
     def prepare(self, data: Capture | Collection) -> Any:
         """Look at the data once: frame, bounds, grids, parameters whose size depends on them.
 
-        Returns what `batches` needs. What rendering needs afterwards is kept in the module's buffers or in `state()`.
+        Returns what `batches` needs. What rendering needs afterwards is kept in the module's buffers or in
+        `state()`.
         """
 
     @abstractmethod
@@ -131,8 +132,8 @@ class Method(nn.Module, ABC):
     ) -> Iterator[Any]:
         """Yield training batches without end; every process draws its own share from its own generator.
 
-        All randomness comes from `generator`, which is on the device of training, where the batches belong too.
-        An iterator that keeps something between batches follows `Batches`, so that training can be resumed exactly.
+        All randomness comes from `generator`, which is on the device of training, where batches belong too.
+        An iterator that keeps something between batches follows `Batches`, so that training resumes exactly.
         """
 
     @abstractmethod
@@ -145,9 +146,9 @@ class Method(nn.Module, ABC):
     def after_step(self, progress: Progress) -> bool | None:
         """Do what follows an optimiser step (occupancy grids, sampling schedules).
 
-        Returns True where buffers changed in a way that may differ between processes: they are then copied from the
-        first process to the others. Randomness comes from torch's global generator, which starts equal in all processes
-        and is part of every checkpoint.
+        Returns True where buffers changed in a way that may differ between processes: they are then copied from
+        the first process to the others. Randomness comes from torch's global generator, which starts equal in
+        all processes and is part of every checkpoint.
         """
         return False
 
@@ -184,10 +185,10 @@ class Method(nn.Module, ABC):
         """Bring a fresh module to the shape that `state()` described, ready for `load_state_dict`."""
 
     def training_state(self) -> dict[str, Any]:
-        """What further training needs besides parameters, buffers and optimisers: tensors, numbers, strings."""
+        """What further training needs besides parameters, buffers, optimisers: tensors, numbers, strings."""
         return {}
 
-    def load_training_state(self, state: dict[str, Any]) -> None:  # noqa: B027 - most methods keep nothing more
+    def load_training_state(self, state: dict[str, Any]) -> None:
         """Take back what `training_state` gave (after `prepare`, on resuming)."""
 
     def describe(self) -> dict[str, float | int | str]:
