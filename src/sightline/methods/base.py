@@ -48,12 +48,13 @@ class Optimisation:
 
 @runtime_checkable
 class Batches(Protocol):
-    """An iterator of batches that keeps something between them: a shuffled pool, an epoch, batches made ahead.
+    """An iterator of batches that keeps something between them: a shuffled pool, an epoch, batches made
+    ahead.
 
-    A plain iterator is enough where every batch is drawn afresh from the generator alone: it is made again and
-    goes on from the generator's saved state. What an iterator keeps besides, it gives to the checkpoint here, as
-    tensors, numbers and strings in dictionaries and lists. On resuming, `load_state_dict` is called first, then
-    the generator is set to its state at the checkpoint.
+    A plain iterator is enough where every batch is drawn afresh from the generator alone: it is made again
+    and goes on from the generator's saved state. What an iterator keeps besides, it gives to the checkpoint
+    here, as tensors, numbers and strings in dictionaries and lists. On resuming, `load_state_dict` is
+    called first, then the generator is set to its state at the checkpoint.
     """
 
     def __next__(self) -> Any:
@@ -146,9 +147,9 @@ class Method(nn.Module, ABC):
     def after_step(self, progress: Progress) -> bool | None:
         """Do what follows an optimiser step (occupancy grids, sampling schedules).
 
-        Returns True where buffers changed in a way that may differ between processes: they are then copied from
-        the first process to the others. Randomness comes from torch's global generator, which starts equal in
-        all processes and is part of every checkpoint.
+        Returns True where buffers changed in a way that may differ between processes: they are then copied
+        from the first process to the others. Randomness comes from torch's global generator, which starts
+        equal in all processes and is part of every checkpoint.
         """
         return False
 

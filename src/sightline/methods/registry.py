@@ -1,7 +1,7 @@
 """What methods exist, without importing torch: names, summaries, presets and where their code is.
 
-A method of this package is one line in `_BUILT_IN`; a method of another package registers a `MethodInfo` through
-the entry point group `sightline.methods`.
+A method of this package is one line in `_BUILT_IN`; a method of another package registers a `MethodInfo`
+through the entry point group `sightline.methods`.
 """
 
 from collections.abc import Mapping
