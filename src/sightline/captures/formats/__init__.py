@@ -1,1 +1,68 @@
-""""""
+"""The formats of posed images. One file per format; one line each in `_BUILT_IN`.
+
+Another package adds a format by registering a `Format` under the entry point group `sightline.formats`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightline.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from sightline.captures.capture import Capture
+    from sightline.captures.collection import Collection
+    from sightline.captures.frames import ReadOptions
+
+ENTRY_POINTS = "sightline.formats"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One way of laying out posed images on disk."""
+
+    name: str
+    """name for `--to` and in records"""
+    summary: str
+    """one line for lists"""
+    looked_for: str
+    """what detection looks for, for the message when nothing is found"""
+    detect: Callable[[Path], bool]
+    """whether a folder or file looks like this format; must be quick and not raise"""
+    read: "Callable[[Path, ReadOptions], Capture | Collection]"
+    write: "Callable[[Capture, Path, dict[str, Any]], None] | None" = None
+    """write a capture into a folder; the dictionary holds the writer's own options"""
+
+
+# One line per format, in the order in which they are tried.
+_BUILT_IN = {
+    "blender": "sightline.captures.formats.blender:FORMAT",
+    "transforms": "sightline.captures.formats.transforms:FORMAT",
+}
+
+
+def list_formats() -> list[Format]:
+    """Every format that is installed, in the order of detection: the built-in ones first."""
+    found = [_load(reference) for reference in _BUILT_IN.values()]
+    return found + [point.load() for point in entry_points(group=ENTRY_POINTS)]
+
+
+def get_format(name: str) -> Format:
+    """Find a format by its name; InputError lists the names there are."""
+    if name in _BUILT_IN:
+        return _load(_BUILT_IN[name])
+    formats = list_formats()
+    for format in formats:
+        if format.name == name:
+            return format
+    raise InputError(
+        f"There is no format {name!r}", fix=f"Choose one of: {', '.join(format.name for format in formats)}"
+    )
+
+
+def _load(reference: str) -> Format:
+    module, name = reference.split(":")
+    return getattr(import_module(module), name)

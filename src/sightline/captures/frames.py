@@ -1,0 +1,270 @@
+"""From what a reader found (a frame per image) to a checked capture: what all formats of scenes share."""
+
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.captures.capture import SPLITS, Capture, Points
+from sightline.captures.checks import check_pose, size_ratio
+from sightline.captures.decoding import ImageHeader, read_header
+from sightline.captures.image_store import ImageStore
+from sightline.captures.lens import Intrinsics, Lens
+from sightline.captures.splits import DEFAULT_HOLDOUT, hold_out, hold_out_central
+from sightline.foundation.errors import InputError, warn
+from sightline.foundation.hardware import available_cores
+from sightline.geometry import Cameras
+
+SPLIT_RULES = ("format", "holdout", "central")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How a capture is to be opened; the arguments of `open_capture`."""
+
+    downscale: float = 1
+    holdout: int = DEFAULT_HOLDOUT
+    split_rule: str | None = None
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.downscale) and self.downscale >= 1):
+            raise InputError(
+                f"Cannot downscale by {self.downscale}", where="--downscale", fix="Give 1 or more"
+            )
+        if self.split_rule is not None and self.split_rule not in SPLIT_RULES:
+            raise InputError(
+                f"There is no split rule {self.split_rule!r}",
+                where="--split-rule",
+                fix=f"Choose one of: {', '.join(SPLIT_RULES)}",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One image with its camera, as a reader found it; nothing is checked yet."""
+
+    name: str
+    image: Path
+    pose: Any
+    """camera-to-world in this package's axes, 3x4 or 4x4"""
+    lens: Lens
+    where: str
+    """file and entry, for messages"""
+    splits: tuple[str, ...] = ()
+    mask: Path | None = None
+    near: float | None = None
+    far: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    expected_ratio: Fraction | None = None
+    """image size / stated size up to rounding, where the folder's name says so (images_4: 1/4)"""
+
+
+def build_capture(
+    frames: Sequence[Frame],
+    options: ReadOptions,
+    *,
+    path: Path,
+    format: str,
+    mask_keeps: bool = True,
+    points: Points | None = None,
+    box: np.ndarray | None = None,
+    extras: Mapping[str, Any] | None = None,
+) -> Capture:
+    """Check frames, drop those without an image, and make the capture at the size asked for.
+
+    Frames keep their order. Where any frame names a split those splits stand; otherwise views are held out.
+
+    Args:
+        frames: what the reader found.
+        options: how to open.
+        path: the data folder, or the file in it that was opened.
+        format: name of the format.
+        mask_keeps: masks are nonzero where a pixel counts (else where it is to be ignored).
+        points: sparse points.
+        box: (2, 3) scene bounds.
+        extras: further values of the file, kept for writing.
+    """
+    frames = drop_missing(merge_duplicates(frames), options, path)
+    poses = np.stack([check_pose(frame.pose, frame.where) for frame in frames])
+    with ThreadPoolExecutor(available_cores()) as pool:
+        headers = list(pool.map(lambda frame: read_header(frame.image), frames))
+    lenses, sizes = _fit_lenses(frames, headers, options)
+    channels = 4 if any(header.has_alpha for header in headers) else 3
+    names = tuple(frame.name for frame in frames)
+    return Capture(
+        name=(path if path.is_dir() else path.parent).resolve().name,
+        cameras=_cameras(poses, lenses, sizes),
+        images=ImageStore([frame.image for frame in frames], sizes, channels=channels),
+        image_names=names,
+        splits=_splits(frames, names, poses, options),
+        near=_column([frame.near for frame in frames]),
+        far=_column([frame.far for frame in frames]),
+        per_view=_numbers(frames),
+        masks=_masks(frames, sizes, mask_keeps),
+        points=points,
+        box=box,
+        background="alpha" if channels == 4 else "photo",
+        format=format,
+        path=path,
+        options=options_to_json(options),
+        extras=dict(extras or {}),
+    )
+
+
+def options_to_json(options: ReadOptions) -> dict[str, Any]:
+    """Give the arguments of `open_capture` that make the same capture again."""
+    return {
+        "downscale": options.downscale,
+        "holdout": options.holdout,
+        "split_rule": options.split_rule,
+        "strict": options.strict,
+    }
+
+
+def merge_duplicates(frames: Sequence[Frame]) -> list[Frame]:
+    """Join frames of the same image: one view in all their splits; different poses are an InputError."""
+    kept: dict[str, Frame] = {}
+    repeated: list[str] = []
+    for frame in frames:
+        first = kept.get(frame.name)
+        if first is None:
+            kept[frame.name] = frame
+            continue
+        if not np.array_equal(np.asarray(first.pose), np.asarray(frame.pose)):
+            raise InputError(
+                f"The image {frame.name!r} is listed twice with different poses",
+                where=f"{first.where} and {frame.where}",
+                fix="Remove the wrong one",
+            )
+        if set(frame.splits) <= set(first.splits):
+            repeated.append(frame.name)
+        kept[frame.name] = replace(first, splits=tuple(dict.fromkeys(first.splits + frame.splits)))
+    if repeated:
+        warn(f"{len(repeated)} images are listed more than once and are used once: {_some(repeated)}.")
+    leaked = [frame.name for frame in kept.values() if "train" in frame.splits and "test" in frame.splits]
+    if leaked:
+        warn(
+            f"{len(leaked)} images are in the training and in the test split ({_some(leaked)}): "
+            "scores on the test split will be too good."
+        )
+    return list(kept.values())
+
+
+def drop_missing(frames: Sequence[Frame], options: ReadOptions, path: Path) -> list[Frame]:
+    """Leave out frames whose image does not exist, with one warning for all; `strict` refuses them."""
+    missing = [frame.name for frame in frames if not frame.image.is_file()]
+    if not missing:
+        if not frames:
+            raise InputError("The capture lists no frames", where=path)
+        return list(frames)
+    if len(missing) == len(frames):
+        raise InputError(
+            f"None of the {len(frames)} listed images exists, for example {missing[0]!r}",
+            where=path,
+            fix="Put the images where the file lists them, or correct the paths in it",
+        )
+    summary = f"{len(missing)} of {len(frames)} listed images do not exist: {_some(missing)}"
+    if options.strict:
+        raise InputError(
+            summary, where=path, fix="Add the images, or skip these frames by leaving out --strict"
+        )
+    warn(f"{summary}. They are skipped, {len(frames) - len(missing)} remain. Where: {path}.")
+    return [frame for frame in frames if frame.image.is_file()]
+
+
+def _some(names: Sequence[str], count: int = 3) -> str:
+    return ", ".join(names[:count]) + (", …" if len(names) > count else "")
+
+
+def _fit_lenses(
+    frames: Sequence[Frame], headers: Sequence[ImageHeader], options: ReadOptions
+) -> tuple[list[Intrinsics], np.ndarray]:
+    """Bring the stated intrinsics to the size at which the images are given; sizes are (n, 2)."""
+    lenses, sizes, rescaled = [], [], {}
+    for frame, header in zip(frames, headers, strict=True):
+        lens = frame.lens.completed(header.width, header.height, frame.where)
+        stated, actual = (lens.width, lens.height), (header.width, header.height)
+        expected = frame.expected_ratio
+        if expected is None or any(
+            abs(have - said * expected) >= 1 for have, said in zip(actual, stated, strict=True)
+        ):
+            ratio = size_ratio(stated, actual, f"{frame.name}, {frame.where}")
+            if ratio != 1 and expected is None:
+                rescaled[stated, actual] = rescaled.get((stated, actual), 0) + 1
+        width, height = (scaled_length(length, options.downscale) for length in actual)
+        lenses.append(lens.resized(width, height))
+        sizes.append((width, height))
+    for (stated, actual), count in rescaled.items():
+        warn(
+            f"{count} images have {actual[0]}x{actual[1]} pixels, their cameras are stated for "
+            f"{stated[0]}x{stated[1]}; the intrinsics are rescaled to the images."
+        )
+    return lenses, np.asarray(sizes, dtype=np.int64)
+
+
+def scaled_length(length: int, factor: float) -> int:
+    """Give the length in pixels after downscaling, rounded to nearest (halves up), at least 1."""
+    return max(1, math.floor(length / factor + 0.5))
+
+
+def _cameras(poses: np.ndarray, lenses: Sequence[Intrinsics], sizes: np.ndarray) -> Cameras:
+    def column(values: list[Any]) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float64)
+
+    return Cameras.create(
+        torch.from_numpy(poses),
+        column([lens.focal_x for lens in lenses]),
+        column([lens.focal_y for lens in lenses]),
+        column([lens.centre_x for lens in lenses]),
+        column([lens.centre_y for lens in lenses]),
+        width=torch.from_numpy(sizes[:, 0].copy()),
+        height=torch.from_numpy(sizes[:, 1].copy()),
+        lens=torch.tensor([int(lens.model) for lens in lenses]),
+        distortion=column([list(lens.distortion) for lens in lenses]),
+    )
+
+
+def _splits(
+    frames: Sequence[Frame], names: Sequence[str], poses: np.ndarray, options: ReadOptions
+) -> dict[str, tuple[int, ...]]:
+    if options.split_rule == "central":
+        return hold_out_central(names, poses[:, :, 3], options.holdout)
+    if options.split_rule == "holdout" or not any(frame.splits for frame in frames):
+        return hold_out(names, options.holdout)
+    split_names = dict.fromkeys([*SPLITS, *(split for frame in frames for split in frame.splits)])
+    return {
+        split: tuple(index for index, frame in enumerate(frames) if split in frame.splits)
+        for split in split_names
+    }
+
+
+def _column(values: Sequence[float | None]) -> np.ndarray | None:
+    if any(value is None for value in values):
+        return None
+    return np.asarray(values, dtype=np.float64)
+
+
+def _numbers(frames: Sequence[Frame]) -> dict[str, np.ndarray]:
+    names = dict.fromkeys(name for frame in frames for name in frame.numbers)
+    return {
+        name: np.array([frame.numbers.get(name, math.nan) for frame in frames], dtype=np.float64)
+        for name in names
+    }
+
+
+def _masks(frames: Sequence[Frame], sizes: np.ndarray, keeps: bool) -> ImageStore | None:
+    paths = [frame.mask for frame in frames]
+    if not any(paths):
+        return None
+    missing = [path.name for path in paths if path is not None and not path.is_file()]
+    if missing:
+        warn(f"{len(missing)} masks do not exist and are left out: {_some(missing)}.")
+    there = [path if path is not None and path.is_file() else None for path in paths]
+    return ImageStore(there, sizes, channels=1, invert=keeps)

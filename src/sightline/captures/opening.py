@@ -1,0 +1,58 @@
+"""Opening a folder of posed images, whatever its format."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sightline.captures.capture import Capture
+from sightline.captures.formats import get_format, list_formats
+from sightline.captures.frames import ReadOptions
+from sightline.captures.splits import DEFAULT_HOLDOUT
+from sightline.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from sightline.captures.collection import Collection
+
+
+def detect_format(path: Path | str) -> str:
+    """Name the format of a data folder or of a file in it; InputError says what was looked for."""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError("There is no such folder or file", where=path)
+    formats = list_formats()
+    for format in formats:
+        if format.detect(path):
+            return format.name
+    looked_for = "; ".join(f"{format.name}: {format.looked_for}" for format in formats)
+    raise InputError(
+        "No known format of posed images was found",
+        where=path,
+        fix=f"Looked for: {looked_for}. For photos without poses: sightline poses PHOTOS --out CAPTURE",
+    )
+
+
+def open_capture(
+    path: Path | str,
+    *,
+    format: str | None = None,
+    downscale: float = 1,
+    holdout: int = DEFAULT_HOLDOUT,
+    split_rule: str | None = None,
+    strict: bool = False,
+) -> "Capture | Collection":
+    """Open posed images; nothing is decoded yet.
+
+    Args:
+        path: the data folder, or the file in it that describes the capture.
+        format: name of the format; detected where not given.
+        downscale: divide the sizes of images and cameras by this; new sizes are rounded to nearest.
+        holdout: where the format has no split, hold out views 0, N, 2N … sorted by name; 0 holds out none.
+        split_rule: "format" (default), "holdout" (even where the format has a split), or "central" (validate
+            on the view nearest to the middle, as nerf_pl does).
+        strict: refuse captures that list images that do not exist; else they are skipped with a warning.
+
+    Raises:
+        InputError: nothing readable there, or something in it is wrong.
+    """
+    path = Path(path).expanduser()
+    options = ReadOptions(downscale=downscale, holdout=holdout, split_rule=split_rule, strict=strict)
+    return get_format(format or detect_format(path)).read(path, options)
