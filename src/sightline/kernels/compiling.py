@@ -1,0 +1,100 @@
+"""Compilation of the CPU kernels: explicit signatures, compiled when first called, kept on disk.
+
+Numba's own cache looks at one file's time stamp only. Here the folder is named by a digest of all kernel sources, the
+Numba version and the processor, so that an edit or another machine with the same home directory never meets stale code.
+"""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numba
+import numpy as np
+import platformdirs
+
+# Fused multiply-adds and free signs of zero; no reassociation (sums stay in order) and NaN stays NaN.
+FAST = frozenset({"contract", "nsz", "arcp"})
+# For reductions across samples, which may be split over vector lanes.
+FAST_REDUCTION = FAST | {"reassoc"}
+
+_compile_lock = threading.RLock()
+_spent = {"seconds": 0.0, "kernels": 0}
+
+
+def _sources_digest() -> str:
+    digest = hashlib.sha256(numba.__version__.encode())
+    digest.update(np.__version__.encode())
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Folder of the compiled kernels of this version of the sources (`SIGHTLINE_CACHE` moves its parent)."""
+    root = os.environ.get("SIGHTLINE_CACHE") or platformdirs.user_cache_dir("sightline")
+    return Path(root) / "kernels" / _sources_digest()
+
+
+def compile_seconds() -> float:
+    """Time this process has spent on compiling kernels or loading them from disk."""
+    return _spent["seconds"]
+
+
+class Kernel:
+    """A function compiled for one floating-point type at a time, on its first call with that type.
+
+    Args:
+        function: the Python function; it must not allocate what outlives it, and gets ranges to work on.
+        signature: Numba signature in which `T` stands for the floating-point type.
+        fastmath: LLVM flags.
+    """
+
+    def __init__(self, function: Callable, signature: str, fastmath: frozenset[str]):
+        self.function, self.signature, self.fastmath = function, signature, fastmath
+        self.__doc__, self.__name__ = function.__doc__, function.__name__
+        self._compiled: dict[str, Callable] = {}
+
+    def compiled(self, dtype: np.dtype | type = np.float32) -> Callable:
+        """The machine code for a floating-point type (compiles or loads it on first use)."""
+        name = np.dtype(dtype).name
+        found = self._compiled.get(name)
+        return found if found is not None else self._compile(name)
+
+    def _compile(self, name: str) -> Callable:
+        with _compile_lock:
+            if name not in self._compiled:
+                started = time.perf_counter()
+                signature = self.signature.replace("T", name)
+                options = {
+                    "nogil": True,
+                    "fastmath": set(self.fastmath),
+                    "boundscheck": False,
+                    "error_model": "numpy",
+                }
+                folder, earlier = cache_folder(), numba.config.CACHE_DIR
+                try:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    numba.config.CACHE_DIR = str(folder)
+                    self._compiled[name] = numba.njit(signature, cache=True, **options)(self.function)
+                except (OSError, RuntimeError):  # no writable cache: compile for this process only
+                    self._compiled[name] = numba.njit(signature, **options)(self.function)
+                finally:
+                    numba.config.CACHE_DIR = earlier
+                _spent["seconds"] += time.perf_counter() - started
+                _spent["kernels"] += 1
+            return self._compiled[name]
+
+
+def kernel(signature: str, fastmath: frozenset[str] = FAST) -> Callable[[Callable], Kernel]:
+    """Decorate a function as a CPU kernel; see `Kernel`."""
+    return lambda function: Kernel(function, signature, fastmath)
+
+
+def inline(function: Callable | None = None, *, fastmath: frozenset[str] = FAST) -> Callable:
+    """Mark a small function that kernels call; LLVM inlines it, and it is compiled with its caller."""
+    if function is None:
+        return lambda wrapped: inline(wrapped, fastmath=fastmath)
+    return numba.njit(nogil=True, fastmath=set(fastmath), error_model="numpy")(function)

@@ -1,0 +1,229 @@
+"""Multiresolution hash encoding in Numba.
+
+Samples are taken in blocks that stay in the first-level cache. For each block and level a first loop, which LLVM
+vectorises over samples, writes the eight table entries and trilinear weights; a second one gathers or scatters.
+Features are the slow axis of the results, as the network kernel wants them.
+
+The gradient to the table is shared out by table entries, not by samples: each part owns a level or a segment of one and
+ignores what falls outside. So no two threads meet, and every entry is summed in sample order whatever their number.
+"""
+
+import numpy as np
+from torch import Tensor
+
+from sightline.kernels import parallel
+from sightline.kernels.compiling import inline, kernel
+from sightline.kernels.hash_encoding.levels import HashLevels
+
+BLOCK = 128
+
+_P1 = np.uint32(2654435761)
+_P2 = np.uint32(805459861)
+
+
+@inline
+def _corners(positions, cells, size, dense, first, count, entries, weights):
+    """Fill the eight entries (within the level) and weights of `count` samples, and the weights' fractions."""
+    scale = positions.dtype.type(cells)
+    zero, one = positions.dtype.type(0), positions.dtype.type(1)
+    last = np.int32(cells - 1)
+    side = np.uint32(cells + 1)
+    slab = side * side
+    mask = np.uint32(size - 1)
+    for k in range(count):
+        n = first + k
+        x = min(max(positions[n, 0], zero), one) * scale
+        y = min(max(positions[n, 1], zero), one) * scale
+        z = min(max(positions[n, 2], zero), one) * scale
+        xi, yi, zi = min(np.int32(x), last), min(np.int32(y), last), min(np.int32(z), last)
+        fx, fy, fz = x - positions.dtype.type(xi), y - positions.dtype.type(yi), z - positions.dtype.type(zi)
+        gx, gy, gz = one - fx, one - fy, one - fz
+        x0, y0, z0 = np.uint32(xi), np.uint32(yi), np.uint32(zi)
+        if dense:
+            x1 = x0 + np.uint32(1)
+            ya = y0 * side
+            yb = ya + side
+            za = z0 * slab
+            zb = za + slab
+            aa, ba, ab, bb = ya + za, yb + za, ya + zb, yb + zb
+            entries[0, k], entries[1, k] = aa + x0, aa + x1
+            entries[2, k], entries[3, k] = ba + x0, ba + x1
+            entries[4, k], entries[5, k] = ab + x0, ab + x1
+            entries[6, k], entries[7, k] = bb + x0, bb + x1
+        else:
+            x1 = x0 + np.uint32(1)
+            ya = y0 * _P1
+            yb = ya + _P1
+            za = z0 * _P2
+            zb = za + _P2
+            aa, ba, ab, bb = ya ^ za, yb ^ za, ya ^ zb, yb ^ zb
+            entries[0, k], entries[1, k] = (aa ^ x0) & mask, (aa ^ x1) & mask
+            entries[2, k], entries[3, k] = (ba ^ x0) & mask, (ba ^ x1) & mask
+            entries[4, k], entries[5, k] = (ab ^ x0) & mask, (ab ^ x1) & mask
+            entries[6, k], entries[7, k] = (bb ^ x0) & mask, (bb ^ x1) & mask
+        waa, wba, wab, wbb = gy * gz, fy * gz, gy * fz, fy * fz
+        weights[0, k], weights[1, k] = waa * gx, waa * fx
+        weights[2, k], weights[3, k] = wba * gx, wba * fx
+        weights[4, k], weights[5, k] = wab * gx, wab * fx
+        weights[6, k], weights[7, k] = wbb * gx, wbb * fx
+
+
+@kernel("void(T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[:,::1], int64, int64)")
+def _forward(positions, table, cells, sizes, offsets, dense, out, start, stop):
+    features = table.shape[1]
+    entries = np.empty((8, BLOCK), np.uint32)
+    weights = np.empty((8, BLOCK), table.dtype)
+    for first in range(start, stop, BLOCK):
+        count = min(BLOCK, stop - first)
+        for level in range(len(cells)):
+            _corners(positions, cells[level], sizes[level], dense[level], first, count, entries, weights)
+            rows = table[offsets[level] : offsets[level] + sizes[level]]
+            if features == 2:
+                out0, out1 = out[2 * level], out[2 * level + 1]
+                for k in range(count):
+                    a, b = table.dtype.type(0), table.dtype.type(0)
+                    for corner in range(8):
+                        entry, weight = entries[corner, k], weights[corner, k]
+                        a += weight * rows[entry, 0]
+                        b += weight * rows[entry, 1]
+                    out0[first + k] = a
+                    out1[first + k] = b
+            else:
+                for k in range(count):
+                    for feature in range(features):
+                        a = table.dtype.type(0)
+                        for corner in range(8):
+                            a += weights[corner, k] * rows[entries[corner, k], feature]
+                        out[features * level + feature, first + k] = a
+
+
+@kernel("void(T[:,::1], T[:,::1], T[:,::1], int64, int64, boolean, int64, int64, int64)")
+def _scatter(positions, gradient, rows, cells, size, dense, first_row, segment_start, segment_stop):
+    """Add one level's gradient to the entries [segment_start, segment_stop) of its rows."""
+    features = rows.shape[1]
+    entries = np.empty((8, BLOCK), np.uint32)
+    weights = np.empty((8, BLOCK), rows.dtype)
+    whole = segment_start == 0 and segment_stop == size
+    for first in range(0, len(positions), BLOCK):
+        count = min(BLOCK, len(positions) - first)
+        _corners(positions, cells, size, dense, first, count, entries, weights)
+        if features == 2 and whole:
+            row0, row1 = gradient[first_row], gradient[first_row + 1]
+            for k in range(count):
+                a, b = row0[first + k], row1[first + k]
+                # Samples that nothing depends on are common (behind surfaces) and cost no memory traffic.
+                if a != 0 or b != 0:
+                    for corner in range(8):
+                        entry, weight = entries[corner, k], weights[corner, k]
+                        rows[entry, 0] += weight * a
+                        rows[entry, 1] += weight * b
+        else:
+            for k in range(count):
+                for corner in range(8):
+                    entry, weight = entries[corner, k], weights[corner, k]
+                    if entry >= segment_start and entry < segment_stop:
+                        for feature in range(features):
+                            rows[entry, feature] += weight * gradient[first_row + feature, first + k]
+
+
+@kernel(
+    "void(T[:,::1], T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[:,::1], int64, int64)"
+)
+def _position_gradient(positions, table, gradient, cells, sizes, offsets, dense, out, start, stop):
+    features = table.shape[1]
+    entries = np.empty((8, BLOCK), np.uint32)
+    weights = np.empty((8, BLOCK), table.dtype)
+    zero, one = table.dtype.type(0), table.dtype.type(1)
+    for first in range(start, stop, BLOCK):
+        count = min(BLOCK, stop - first)
+        for level in range(len(cells)):
+            _corners(positions, cells[level], sizes[level], dense[level], first, count, entries, weights)
+            scale = table.dtype.type(cells[level])
+            last = np.int32(cells[level] - 1)
+            for k in range(count):
+                n = first + k
+                x = min(max(positions[n, 0], zero), one) * scale
+                y = min(max(positions[n, 1], zero), one) * scale
+                z = min(max(positions[n, 2], zero), one) * scale
+                fx = x - table.dtype.type(min(np.int32(x), last))
+                fy = y - table.dtype.type(min(np.int32(y), last))
+                fz = z - table.dtype.type(min(np.int32(z), last))
+                for feature in range(features):
+                    upstream = gradient[features * level + feature, n] * scale
+                    v = np.empty(8, table.dtype)
+                    for corner in range(8):
+                        v[corner] = table[offsets[level] + entries[corner, k], feature]
+                    gx, gy, gz = one - fx, one - fy, one - fz
+                    out[n, 0] += upstream * (
+                        gy * gz * (v[1] - v[0])
+                        + fy * gz * (v[3] - v[2])
+                        + gy * fz * (v[5] - v[4])
+                        + fy * fz * (v[7] - v[6])
+                    )
+                    out[n, 1] += upstream * (
+                        gx * gz * (v[2] - v[0])
+                        + fx * gz * (v[3] - v[1])
+                        + gx * fz * (v[6] - v[4])
+                        + fx * fz * (v[7] - v[5])
+                    )
+                    out[n, 2] += upstream * (
+                        gx * gy * (v[4] - v[0])
+                        + fx * gy * (v[5] - v[1])
+                        + gx * fy * (v[6] - v[2])
+                        + fx * fy * (v[7] - v[3])
+                    )
+
+
+def _layout(levels: HashLevels) -> tuple[np.ndarray, ...]:
+    return levels.resolutions, levels.sizes, levels.offsets, levels.dense
+
+
+def encode(positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
+    """Encode (n, 3) positions; returns (levels.width, n), contiguous."""
+    out = table.new_empty(levels.width, len(positions))
+    rows = table.detach().numpy()
+    function = _forward.compiled(rows.dtype)
+    parallel.over_ranges(
+        function,
+        len(positions),
+        positions.detach().numpy(),
+        rows,
+        *_layout(levels),
+        out.numpy(),
+        multiple=BLOCK,
+    )
+    return out
+
+
+def accumulate_table_gradient(positions: Tensor, gradient: Tensor, out: Tensor, levels: HashLevels) -> None:
+    """Add the gradient, given as (levels.width, n) for the encoded features, to `out` of the table's shape."""
+    points, upstream, rows = positions.detach().numpy(), gradient.detach().numpy(), out.detach().numpy()
+    function = _scatter.compiled(rows.dtype)
+    threads = parallel.thread_count()
+    segments = max(1, -(-threads // levels.levels))
+    jobs = []
+    for level in range(levels.levels):
+        size, offset = int(levels.sizes[level]), int(levels.offsets[level])
+        part = rows[offset : offset + size]
+        facts = (int(levels.resolutions[level]), size, bool(levels.dense[level]), level * levels.features)
+        for a, b in parallel.split(size, segments):
+            jobs.append((points, upstream, part, *facts, a, b))
+    shares = [jobs[k::threads] for k in range(min(threads, len(jobs)))]
+    parallel.run([lambda share=share: [function(*job) for job in share] for share in shares])
+
+
+def position_gradient(positions: Tensor, table: Tensor, gradient: Tensor, levels: HashLevels) -> Tensor:
+    """Gradient to the positions, (n, 3), from (levels.width, n) for the encoded features."""
+    out = positions.new_zeros(positions.shape)
+    rows = table.detach().numpy()
+    parallel.over_ranges(
+        _position_gradient.compiled(rows.dtype),
+        len(positions),
+        positions.detach().numpy(),
+        rows,
+        gradient.detach().numpy(),
+        *_layout(levels),
+        out.numpy(),
+        multiple=BLOCK,
+    )
+    return out

@@ -1,0 +1,52 @@
+"""Ray marching through a density grid in plain PyTorch: the definition."""
+
+import torch
+from torch import Tensor
+
+from sightline.kernels.marching.grid import MarchSettings, contract
+from sightline.kernels.packed import Intervals, offsets_from_counts
+
+
+def march(
+    origins: Tensor, directions: Tensor, grid: Tensor, settings: MarchSettings
+) -> tuple[Intervals, Tensor]:
+    """Find the bins with matter; see `sightline.kernels.marching.march`."""
+    side = grid.shape[0]
+    t, end = _limits(origins, directions, settings)
+    alive = t < end
+    starts, ends, densities, kept = [], [], [], []
+    for _ in range(settings.max_bins):
+        if not alive.any():
+            break
+        length = torch.full_like(t, settings.step)
+        if settings.contracted:
+            radius = (origins + t[:, None] * directions).abs().amax(-1)
+            length = length * radius.clamp(min=1) ** 2
+        stop = torch.minimum(t + length, end)
+        middle = origins + ((t + stop) / 2)[:, None] * directions
+        cell = (contract(middle, settings.contracted) * side).long().clamp(0, side - 1)
+        density = grid[cell[:, 2], cell[:, 1], cell[:, 0]]
+        kept.append(alive & (density * (stop - t) > settings.threshold))
+        starts.append(t)
+        ends.append(stop)
+        densities.append(density)
+        t = torch.where(alive, stop, t)
+        alive = alive & (t < end)
+    if not kept:
+        empty = origins.new_zeros(0)
+        zeros = torch.zeros(len(origins) + 1, dtype=torch.int64, device=origins.device)
+        return Intervals(zeros, empty, empty), empty
+    mask = torch.stack(kept, 1)
+    counts = mask.sum(1)
+    values = [torch.stack(column, 1)[mask] for column in (starts, ends, densities)]
+    return Intervals(offsets_from_counts(counts), values[0], values[1]), values[2]
+
+
+def _limits(origins: Tensor, directions: Tensor, settings: MarchSettings) -> tuple[Tensor, Tensor]:
+    """Distances at which each ray enters and leaves the box (or the largest cube, where space is contracted)."""
+    reach = settings.far if settings.contracted else 1.0
+    # A direction component of zero becomes tiny, so that its slab is entered at -inf and left at +inf.
+    safe = torch.where(directions.abs() < 1e-12, torch.full_like(directions, 1e-12), directions)
+    a, b = (-reach - origins) / safe, (reach - origins) / safe
+    first = torch.minimum(a, b).amax(-1).clamp(min=settings.near)
+    return first, torch.maximum(a, b).amin(-1)

@@ -1,0 +1,73 @@
+"""Sharing a kernel's work over the cores.
+
+Kernels release Python's lock and are called once per part from a small pool of threads, with the calling thread taking
+the first part. Nothing depends on Numba's threading layers, so several threads may call kernels at once, forked or
+spawned processes start clean, and a result depends on the number of parts alone, never on timing.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sightline.foundation.hardware import available_cores
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+_pool_owner: int | None = None
+_threads: int | None = None
+
+
+def thread_count() -> int:
+    """Number of parts that kernels split their work into."""
+    return _threads or available_cores()
+
+
+def set_thread_count(count: int | None) -> None:
+    """Set the number of parts; None goes back to the cores that are available."""
+    global _threads
+    _threads = count
+
+
+def split(total: int, parts: int, multiple: int = 1) -> list[tuple[int, int]]:
+    """Cut range(total) into at most `parts` consecutive ranges whose inner limits are multiples of `multiple`."""
+    blocks = -(-total // multiple)
+    limits = [min(total, multiple * (blocks * k // parts)) for k in range(parts + 1)]
+    return [(a, b) for a, b in zip(limits, limits[1:], strict=False) if b > a]
+
+
+def run(tasks: list[Callable[[], Any]]) -> None:
+    """Run tasks at the same time, the first in the calling thread; the first error is raised after all have ended."""
+    if len(tasks) == 1:
+        tasks[0]()
+        return
+    futures = [_executor().submit(task) for task in tasks[1:]]
+    try:
+        tasks[0]()
+    finally:
+        errors = [future.exception() for future in futures]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def over_ranges(function: Callable, total: int, *arguments: Any, multiple: int = 1, least: int = 512) -> None:
+    """Call `function(*arguments, start, stop)` on ranges that cover range(total), `least` items or more in each."""
+    parts = max(1, min(thread_count(), total // least))
+    ranges = split(total, parts, multiple)
+    if len(ranges) <= 1:
+        if total:
+            function(*arguments, 0, total)
+        return
+    run([lambda a=a, b=b: function(*arguments, a, b) for a, b in ranges])
+
+
+def _executor() -> ThreadPoolExecutor:
+    global _pool, _pool_owner
+    with _lock:
+        # A forked child has the object but not its threads.
+        if _pool is None or _pool_owner != os.getpid():
+            _pool = ThreadPoolExecutor(max(1, max(available_cores(), thread_count()) - 1), "sightline-kernel")
+            _pool_owner = os.getpid()
+        return _pool
