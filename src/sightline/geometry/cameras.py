@@ -14,11 +14,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sightline.foundation.errors import InputError
+from sightline.geometry.checks import check_cameras, read_coefficients, read_numbers, read_poses, read_whole
 from sightline.geometry.lenses import LensModel, lens_limits, project_lens, unproject_lens
 from sightline.geometry.rays import Rays
 from sightline.geometry.similarity import Similarity
 
-_ROTATION_TOLERANCE = 1e-3
 _FLIP = (1.0, -1.0, -1.0)
 """between OpenGL and OpenCV camera axes"""
 
@@ -77,11 +77,11 @@ class Cameras:
             InputError: something is not finite, a rotation is not one (within 1e-3), a size or a focal length
                 is not positive, or a lens is unknown; the message names the first such camera's index.
         """
-        poses = _poses(c2w)
+        poses = read_poses(c2w)
         n, device = len(poses), poses.device
 
         def number(name: str, value: Any, dtype: torch.dtype = torch.float64) -> Tensor:
-            return _broadcast(name, value, n, dtype, device)
+            return read_numbers(name, value, n, dtype, device)
 
         width, height = number("width", width), number("height", height)
         fx = number("fx", fx)
@@ -91,12 +91,12 @@ class Cameras:
             fy=fx.clone() if fy is None else number("fy", fy),
             cx=width / 2 if cx is None else number("cx", cx),
             cy=height / 2 if cy is None else number("cy", cy),
-            width=_whole("width", width),
-            height=_whole("height", height),
+            width=read_whole("width", width),
+            height=read_whole("height", height),
             lens=number("lens", lens, torch.int64),
-            distortion=_coefficients(distortion, n, device),
+            distortion=read_coefficients(distortion, n, device),
         )
-        _check(cameras)
+        check_cameras(vars(cameras))
         return cameras
 
     def __len__(self) -> int:
@@ -178,12 +178,11 @@ class Cameras:
         """
         local, _ = self.local_directions(indices, pixels)
         indices = self._indices(indices)
-        local = local / torch.linalg.vector_norm(local, dim=-1, keepdim=True)
-        poses = self.c2w[indices].to(torch.float32)
-        local = local.to(torch.float32)
-        directions = torch.stack([(poses[:, row, :3] * local).sum(-1) for row in range(3)], -1)
+        x, y, z, origins = (self.c2w[:, :, column].float()[indices] for column in range(4))
+        local = local.float()
+        directions = x * local[:, 0:1] + y * local[:, 1:2] + z * local[:, 2:3]
         directions = directions / torch.linalg.vector_norm(directions, dim=-1, keepdim=True)
-        return Rays(poses[:, :, 3].expand_as(directions).contiguous(), directions)
+        return Rays(origins.expand_as(directions).contiguous(), directions)
 
     def image_rays(self, index: int, rows: slice | Sequence[int] | None = None) -> Rays:
         """Rays through all pixel centres of one camera, row by row.
@@ -346,69 +345,3 @@ class Cameras:
         if not value["c2w"]:
             arguments["c2w"] = torch.zeros(0, 3, 4)
         return Cameras.create(**{**arguments, "lens": lens})
-
-
-def _poses(c2w: Any) -> Tensor:
-    poses = _tensor("c2w", c2w, torch.float64)
-    if poses.ndim == 2:
-        poses = poses[None]
-    if poses.ndim != 3 or tuple(poses.shape[1:]) not in {(3, 4), (4, 4)}:
-        raise InputError(f"Camera poses must be 3 x 4 or 4 x 4 matrices, not {tuple(poses.shape)}")
-    if poses.shape[1] == 4:
-        last = poses.new_tensor([0.0, 0.0, 0.0, 1.0])
-        _refuse(~((poses[:, 3] - last).abs() <= 1e-6).all(-1), "its pose's last row is not 0 0 0 1")
-    return poses[:, :3].contiguous()
-
-
-def _tensor(name: str, value: Any, dtype: torch.dtype, device: Any = None) -> Tensor:
-    try:
-        return torch.as_tensor(value, dtype=dtype, device=device)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"The cameras' {name} are not an array of numbers ({error})") from error
-
-
-def _broadcast(name: str, value: Any, n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    tensor = _tensor(name, value, dtype, device).reshape(-1)
-    if len(tensor) not in {1, n}:
-        raise InputError(f"There are {len(tensor)} values of {name} for {n} cameras")
-    return tensor.expand(n).contiguous()
-
-
-def _whole(name: str, value: Tensor) -> Tensor:
-    _refuse(~(torch.isfinite(value) & (value == value.round())), f"its {name} is not a whole number")
-    return value.long()
-
-
-def _coefficients(value: Any, n: int, device: torch.device) -> Tensor:
-    if value is None:
-        return torch.zeros(n, 8, dtype=torch.float64, device=device)
-    given = _tensor("distortion coefficients", value, torch.float64, device)
-    given = given[None] if given.ndim == 1 else given
-    if given.ndim != 2 or given.shape[1] > 8 or len(given) not in {1, n}:
-        raise InputError(
-            f"Distortion of shape {tuple(given.shape)} does not fit {n} cameras x 8 coefficients"
-        )
-    padded = torch.zeros(n, 8, dtype=torch.float64, device=device)
-    padded[:, : given.shape[1]] = given
-    return padded
-
-
-def _refuse(bad: Tensor, reason: str) -> None:
-    if bool(bad.any()):
-        index = int(bad.nonzero()[0])
-        raise InputError(f"Camera {index} cannot be used: {reason}", where=f"camera index {index}")
-
-
-def _check(cameras: Cameras) -> None:
-    rotation = cameras.c2w[:, :, :3]
-    _refuse(~torch.isfinite(cameras.c2w).flatten(1).all(-1), "its pose holds a number that is not finite")
-    identity = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
-    deviation = (rotation.mT @ rotation - identity).abs().amax((1, 2))
-    _refuse(deviation > _ROTATION_TOLERANCE, "its rotation is not orthonormal (scaled, sheared or damaged)")
-    _refuse(torch.linalg.det(rotation) < 0, "its rotation is mirrored (determinant -1)")
-    for name in ("fx", "fy", "cx", "cy"):
-        _refuse(~torch.isfinite(getattr(cameras, name)), f"its {name} is not finite")
-    for name in ("fx", "fy", "width", "height"):
-        _refuse(getattr(cameras, name) <= 0, f"its {name} is not positive")
-    _refuse(~torch.isfinite(cameras.distortion).all(-1), "its distortion is not finite")
-    _refuse((cameras.lens < 0) | (cameras.lens >= len(LensModel)), "its lens model is unknown")
