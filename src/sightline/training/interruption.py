@@ -1,0 +1,61 @@
+"""Ctrl-C and SIGTERM: asked to stop, training ends after the step at hand, saves, and says so."""
+
+import signal
+import threading
+from types import FrameType
+from typing import Any, Protocol
+
+
+class Flag(Protocol):
+    """Something that can be raised once, also from another process."""
+
+    def set(self) -> None:
+        """Raise the flag."""
+        ...
+
+    def is_set(self) -> bool:
+        """Whether it is raised."""
+        ...
+
+
+class StopRequests:
+    """Notes requests to stop while it is entered; outside, signals do what they did before.
+
+    Until `defer` is called there is nothing to save, so a request raises KeyboardInterrupt at once. After it,
+    the first request raises the flag only; a second one, for the impatient, raises KeyboardInterrupt.
+    Signals reach a process's main thread only: entered in another thread, this does nothing but hold the
+    flag.
+    """
+
+    def __init__(self, flag: Flag | None = None):
+        self.flag: Flag = flag if flag is not None else threading.Event()
+        self._deferred = False
+        self._seen = 0
+        self._earlier: dict[int, Any] = {}
+
+    def defer(self, deferred: bool = True) -> None:
+        """From now on let the step at hand finish."""
+        self._deferred = deferred
+
+    def requested(self) -> bool:
+        """Whether training should stop."""
+        return self.flag.is_set()
+
+    def __enter__(self) -> "StopRequests":
+        if threading.current_thread() is threading.main_thread():
+            for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+                number = getattr(signal, name, None)
+                if number is not None:
+                    self._earlier[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+        self._earlier.clear()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._seen += 1
+        self.flag.set()
+        if not self._deferred or self._seen > 1:
+            raise KeyboardInterrupt
