@@ -3,11 +3,14 @@
 import os
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sightline.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from sightline.captures.capture import Capture
 
 # Poses written with 6 decimals deviate by 1e-6, those of careless exporters by 1e-4.
 ORTHONORMAL_TOLERANCE = 1e-3
@@ -90,4 +93,18 @@ def size_ratio(stated: tuple[int, int], actual: tuple[int, int], where: str) -> 
         f"The image has {actual[0]}x{actual[1]} pixels, its camera is stated for {stated[0]}x{stated[1]}",
         where=where,
         fix="Use the images that the cameras were made for, or ones that are smaller by a whole factor",
+    )
+
+
+def require_training_views(capture: "Capture", minimum: int = 2) -> None:
+    """Refuse a capture with too few views to train on; a single view shows no depth."""
+    count = len(capture.splits.get("train", ()))
+    if count >= minimum:
+        return
+    raise InputError(
+        f"The capture has {count} training views of {len(capture)}, at least {minimum} are needed",
+        where=capture.path,
+        fix="Give more photos with poses"
+        if len(capture) < minimum
+        else "Hold out fewer views (--holdout 0 holds out none)",
     )

@@ -72,9 +72,11 @@ def build_capture(
     *,
     path: Path,
     format: str,
+    shrink_by: float | None = None,
     mask_keeps: bool = True,
     points: Points | None = None,
     box: np.ndarray | None = None,
+    background: str | None = None,
     extras: Mapping[str, Any] | None = None,
 ) -> Capture:
     """Check frames, drop those without an image, and make the capture at the size asked for.
@@ -86,31 +88,36 @@ def build_capture(
         options: how to open.
         path: the data folder, or the file in it that was opened.
         format: name of the format.
+        shrink_by: what is left of the downscale asked for, where the reader chose smaller images.
         mask_keeps: masks are nonzero where a pixel counts (else where it is to be ignored).
         points: sparse points.
         box: (2, 3) scene bounds.
+        background: as in `Capture`; default: alpha where any image has it, else photo.
         extras: further values of the file, kept for writing.
     """
     frames = drop_missing(merge_duplicates(frames), options, path)
+    if len(frames) == 1:
+        warn(f"There is only one view: enough to look at, too little to train on. Where: {path}.")
     poses = np.stack([check_pose(frame.pose, frame.where) for frame in frames])
     with ThreadPoolExecutor(available_cores()) as pool:
         headers = list(pool.map(lambda frame: read_header(frame.image), frames))
-    lenses, sizes = _fit_lenses(frames, headers, options)
+    lenses, sizes = _fit_lenses(frames, headers, shrink_by or options.downscale)
     channels = 4 if any(header.has_alpha for header in headers) else 3
     names = tuple(frame.name for frame in frames)
+    near, far = _depth_bounds(frames, path)
     return Capture(
         name=(path if path.is_dir() else path.parent).resolve().name,
         cameras=_cameras(poses, lenses, sizes),
         images=ImageStore([frame.image for frame in frames], sizes, channels=channels),
         image_names=names,
         splits=_splits(frames, names, poses, options),
-        near=_column([frame.near for frame in frames]),
-        far=_column([frame.far for frame in frames]),
+        near=near,
+        far=far,
         per_view=_numbers(frames),
         masks=_masks(frames, sizes, mask_keeps),
         points=points,
         box=box,
-        background="alpha" if channels == 4 else "photo",
+        background=background or ("alpha" if channels == 4 else "photo"),
         format=format,
         path=path,
         options=options_to_json(options),
@@ -184,7 +191,7 @@ def _some(names: Sequence[str], count: int = 3) -> str:
 
 
 def _fit_lenses(
-    frames: Sequence[Frame], headers: Sequence[ImageHeader], options: ReadOptions
+    frames: Sequence[Frame], headers: Sequence[ImageHeader], downscale: float
 ) -> tuple[list[Intrinsics], np.ndarray]:
     """Bring the stated intrinsics to the size at which the images are given; sizes are (n, 2)."""
     lenses, sizes, rescaled = [], [], {}
@@ -198,7 +205,7 @@ def _fit_lenses(
             ratio = size_ratio(stated, actual, f"{frame.name}, {frame.where}")
             if ratio != 1 and expected is None:
                 rescaled[stated, actual] = rescaled.get((stated, actual), 0) + 1
-        width, height = (scaled_length(length, options.downscale) for length in actual)
+        width, height = (scaled_length(length, downscale) for length in actual)
         lenses.append(lens.resized(width, height))
         sizes.append((width, height))
     for (stated, actual), count in rescaled.items():
@@ -245,10 +252,21 @@ def _splits(
     }
 
 
-def _column(values: Sequence[float | None]) -> np.ndarray | None:
-    if any(value is None for value in values):
-        return None
-    return np.asarray(values, dtype=np.float64)
+def _depth_bounds(frames: Sequence[Frame], path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Collect near and far; None where any view lacks them or they cannot be depths."""
+    if any(frame.near is None or frame.far is None for frame in frames):
+        return None, None
+    near = np.array([frame.near for frame in frames], dtype=np.float64)
+    far = np.array([frame.far for frame in frames], dtype=np.float64)
+    usable = np.isfinite(near) & np.isfinite(far) & (near > 0) & (far > near)
+    if not usable.all():
+        first = frames[int(np.argmin(usable))]
+        warn(
+            f"The depth bounds of {int((~usable).sum())} views are not 0 < near < far (first: {first.near:g} "
+            f"and {first.far:g} in {first.where}); the bounds of this capture are left out. Where: {path}."
+        )
+        return None, None
+    return near, far
 
 
 def _numbers(frames: Sequence[Frame]) -> dict[str, np.ndarray]:

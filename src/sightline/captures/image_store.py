@@ -118,7 +118,7 @@ class ImageStore:
     def subset(self, indices: Sequence[int]) -> "ImageStore":
         """Give a store of these images in this order, sharing the cache."""
         chosen = [range(len(self))[index] for index in indices]
-        store = ImageStore(
+        store = type(self)(
             [self._sources[index] for index in chosen],
             self._sizes[np.asarray(chosen, dtype=np.int64)],
             channels=self._channels,

@@ -22,7 +22,7 @@ def detect_format(path: Path | str) -> str:
     for format in formats:
         if format.detect(path):
             return format.name
-    looked_for = "; ".join(f"{format.name}: {format.looked_for}" for format in formats)
+    looked_for = "; ".join(f"{format.name}: {format.looked_for}" for format in formats if format.looked_for)
     raise InputError(
         "No known format of posed images was found",
         where=path,

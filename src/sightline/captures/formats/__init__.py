@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sightline.foundation.errors import InputError
 
@@ -29,18 +29,21 @@ class Format:
     summary: str
     """one line for lists"""
     looked_for: str
-    """what detection looks for, for the message when nothing is found"""
+    """what detection looks for, for the message when nothing is found; empty where it is never detected"""
     detect: Callable[[Path], bool]
     """whether a folder or file looks like this format; must be quick and not raise"""
     read: "Callable[[Path, ReadOptions], Capture | Collection]"
-    write: "Callable[[Capture, Path, dict[str, Any]], None] | None" = None
-    """write a capture into a folder; the dictionary holds the writer's own options"""
+    write: "Callable[[Capture, Path], None] | None" = None
+    """write a capture into a folder, which exists and is empty; None where there is no writer"""
 
 
 # One line per format, in the order in which they are tried.
 _BUILT_IN = {
     "blender": "sightline.captures.formats.blender:FORMAT",
     "transforms": "sightline.captures.formats.transforms:FORMAT",
+    "llff": "sightline.captures.formats.llff:FORMAT",
+    "colmap": "sightline.captures.formats.colmap:FORMAT",
+    "colmap-text": "sightline.captures.formats.colmap:FORMAT_TEXT",
 }
 
 

@@ -5,14 +5,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightline.captures.capture import Capture
+import numpy as np
+
+from sightline.captures.capture import SPLITS, Capture, Points
 from sightline.captures.checks import resolve_inside
 from sightline.captures.formats import Format
-from sightline.captures.formats.transforms_frames import ImageFinder, parse_frames, read_transforms
+from sightline.captures.formats.output import OutputFolder, write_png
+from sightline.captures.formats.ply import read_points_ply, write_points_ply
+from sightline.captures.formats.transforms_frames import (
+    ImageFinder,
+    frame_entry,
+    lens_entry,
+    parse_frames,
+    read_transforms,
+)
 from sightline.captures.frames import Frame, ReadOptions, build_capture
 from sightline.foundation.errors import InputError, warn
+from sightline.foundation.files import write_json
 
 FILE_NAME = "transforms.json"
+_PAINTED = ("white", "black")
 _EXTRAS = ("aabb_scale", "scale", "offset", "applied_transform", "applied_scale")
 
 
@@ -41,6 +53,9 @@ def read(path: Path, options: ReadOptions) -> Capture:
         path=path,
         format=FORMAT.name,
         mask_keeps=masks_keep,
+        points=_points(data, file),
+        box=_box(data, file),
+        background=data["background"] if data.get("background") in _PAINTED else None,
         extras={key: data[key] for key in _EXTRAS if key in data},
     )
 
@@ -48,7 +63,7 @@ def read(path: Path, options: ReadOptions) -> Capture:
 def _with_listed_splits(frames: Sequence[Frame], data: Mapping[str, Any], file: Path) -> list[Frame]:
     """Apply train_filenames, val_filenames and test_filenames, where the file has them."""
     members: dict[str, set[str]] = {}
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         key = f"{split}_filenames"
         if key not in data:
             continue
@@ -85,10 +100,62 @@ def _with_dynamic_masks(frames: Sequence[Frame]) -> list[Frame]:
     return [replace(frame, mask=mask(frame)) for frame in frames]
 
 
+def _points(data: Mapping[str, Any], file: Path) -> Points | None:
+    """Read the points of ply_file_path, which are in the frame of the poses."""
+    if not data.get("ply_file_path"):
+        return None
+    name, ply = resolve_inside(file.parent, data["ply_file_path"], f"{file.name}, ply_file_path")
+    if not ply.is_file():
+        warn(f"The points {name!r} do not exist and are left out. Where: {file}, ply_file_path.")
+        return None
+    return read_points_ply(ply)
+
+
+def _box(data: Mapping[str, Any], file: Path) -> np.ndarray | None:
+    if "scene_box" not in data:
+        return None
+    try:
+        box = np.asarray(data["scene_box"], dtype=np.float64)
+    except (TypeError, ValueError):
+        box = np.empty(0)
+    if box.shape != (2, 3) or not (box[0] < box[1]).all():
+        raise InputError("scene_box must be the lowest and the highest corner", where=f"{file}, scene_box")
+    return box
+
+
+def write(capture: Capture, out: Path) -> None:
+    """Write images, masks, points and a transforms.json that nerfstudio and instant-ngp read."""
+    lenses = [lens_entry(capture.cameras, index) for index in range(len(capture))]
+    folder = OutputFolder(out)
+    files = [f"images/{name}" for name in folder.write_images(capture, "images")]
+    frames = [frame_entry(capture, index, file) for index, file in enumerate(files)]
+    data = dict(capture.extras)
+    if all(lens == lenses[0] for lens in lenses):
+        data |= lenses[0]
+    else:
+        frames = [frame | lens for frame, lens in zip(frames, lenses, strict=True)]
+    if capture.masks is not None:
+        (out / "masks").mkdir(parents=True, exist_ok=True)
+        for index, frame in enumerate(frames):
+            frame["mask_path"] = f"masks/{Path(files[index]).stem}.png"
+            write_png(out / frame["mask_path"], 255 - capture.masks[index])
+    if capture.points is not None:
+        data["ply_file_path"] = "points.ply"
+        write_points_ply(out / "points.ply", capture.points)
+    if capture.box is not None:
+        data["scene_box"] = capture.box.tolist()
+    if capture.background in _PAINTED:
+        data["background"] = capture.background
+    for split in SPLITS:
+        data[f"{split}_filenames"] = [files[index] for index in capture.splits.get(split, ())]
+    write_json(out / FILE_NAME, data | {"frames": frames})
+
+
 FORMAT = Format(
     name="transforms",
     summary="transforms.json of instant-ngp and nerfstudio",
     looked_for="transforms.json",
     detect=detect,
     read=read,
+    write=write,
 )

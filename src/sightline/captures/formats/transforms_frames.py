@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sightline.captures.capture import Capture
 from sightline.captures.checks import resolve_inside
 from sightline.captures.decoding import IMAGE_SUFFIXES
 from sightline.captures.frames import Frame
 from sightline.captures.lens import Lens
 from sightline.foundation.errors import InputError
 from sightline.foundation.files import read_json
-from sightline.geometry import LensModel
+from sightline.geometry import Cameras, LensModel
 
 # Names of camera_model that mean a perspective lens; its distortion, if any, is in k1 … p2.
 _PERSPECTIVE = (
@@ -180,3 +181,38 @@ def _length(values: Mapping[str, Any], key: str, where: str) -> int | None:
     if length < 1 or length != int(length):
         raise InputError(f"{key} must be a whole number of pixels, it is {length:g}", where=where)
     return int(length)
+
+
+def frame_entry(capture: Capture, index: int, file_path: str) -> dict[str, Any]:
+    """Give the entry of a view for a transforms file: path, pose, depth bounds and raw numbers."""
+    pose = [*capture.cameras.c2w[index].tolist(), [0.0, 0.0, 0.0, 1.0]]
+    entry: dict[str, Any] = {"file_path": file_path, "transform_matrix": pose}
+    if capture.near is not None and capture.far is not None:
+        entry |= {"near": float(capture.near[index]), "far": float(capture.far[index])}
+    numbers = {name: float(values[index]) for name, values in capture.per_view.items()}
+    return entry | {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+
+def lens_entry(cameras: Cameras, index: int) -> dict[str, Any]:
+    """Give the intrinsics of a camera in the names of the transforms family; InputError where it has none."""
+    lens, k = LensModel(int(cameras.lens[index])), cameras.distortion[index].tolist()
+    entry: dict[str, Any] = {
+        "camera_model": lens.name,
+        "fl_x": float(cameras.fx[index]),
+        "fl_y": float(cameras.fy[index]),
+        "cx": float(cameras.cx[index]),
+        "cy": float(cameras.cy[index]),
+        "w": int(cameras.width[index]),
+        "h": int(cameras.height[index]),
+    }
+    if lens == LensModel.OPENCV_FISHEYE:
+        return entry | dict(zip(("k1", "k2", "k3", "k4"), k, strict=False))
+    if any(k[5:]):
+        raise InputError(
+            "The transforms format cannot hold the rational distortion (k4, k5, k6) of this camera",
+            where=f"camera {index}",
+            fix="Write colmap, which can, or undistort the photos first",
+        )
+    if lens == LensModel.PINHOLE:
+        return entry
+    return entry | dict(zip(("k1", "k2", "p1", "p2", "k3"), k, strict=False))
