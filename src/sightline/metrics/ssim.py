@@ -26,12 +26,15 @@ def ssim(
     truth: Float[Tensor, "*batch height width channels"],
     window: Window = "gaussian",
     data_range: float | int = 1.0,
+    sample_covariance: bool | None = None,
 ) -> Float[Tensor, "*batch"]:
     """Mean structural similarity of each picture, in float64; differentiable.
 
     Args:
         window: `gaussian` or `uniform`, as the module says.
         data_range: the largest difference that values can have: 1 for pictures in [0, 1].
+        sample_covariance: whether (co)variances are unbiased, n / (n - 1) times larger; where not given, they
+            are for `uniform` and are not for `gaussian`.
 
     Raises:
         ValueError: the picture is smaller than the window.
@@ -39,7 +42,7 @@ def ssim(
     size = WINDOW_SIZES[window]
     if min(prediction.shape[-3:-1]) < size:
         raise ValueError(f"SSIM needs {size}x{size} pixels or more, not {tuple(prediction.shape[-3:-1])}")
-    return ssim_map(prediction, truth, window, data_range).mean((-3, -2, -1))
+    return ssim_map(prediction, truth, window, data_range, sample_covariance).mean((-3, -2, -1))
 
 
 def ssim_map(
@@ -47,18 +50,18 @@ def ssim_map(
     truth: Float[Tensor, "*batch height width channels"],
     window: Window = "gaussian",
     data_range: float | int = 1.0,
+    sample_covariance: bool | None = None,
 ) -> Float[Tensor, "*batch inner_height inner_width channels"]:
     """Structural similarity around each pixel whose window lies inside (Wang et al. 2004, eq. 13)."""
     x, y = prediction.double(), truth.double()
     weights = _weights(window)
     mean_x, mean_y = _filter(x, weights), _filter(y, weights)
-    # The box window follows scikit-image in taking n / (n - 1) for an unbiased covariance; the Gaussian one
-    # does not.
+    unbiased = window == "uniform" if sample_covariance is None else sample_covariance
     samples = len(weights) ** 2
-    unbiased = samples / (samples - 1) if window == "uniform" else 1.0
-    variance_x = unbiased * (_filter(x * x, weights) - mean_x * mean_x)
-    variance_y = unbiased * (_filter(y * y, weights) - mean_y * mean_y)
-    covariance = unbiased * (_filter(x * y, weights) - mean_x * mean_y)
+    factor = samples / (samples - 1) if unbiased else 1.0
+    variance_x = factor * (_filter(x * x, weights) - mean_x * mean_x)
+    variance_y = factor * (_filter(y * y, weights) - mean_y * mean_y)
+    covariance = factor * (_filter(x * y, weights) - mean_x * mean_y)
     c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
