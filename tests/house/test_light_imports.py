@@ -1,0 +1,58 @@
+"""What has to be quick loads neither torch nor numba; each case runs in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "numba", "jax", "mitsuba", "cv2", "scipy", "matplotlib", "tensorboard")
+LISTING = "from sightline.methods.registry import list_methods"
+
+
+def loaded_by(code: str) -> list[str]:
+    """Run code in a fresh process and say which heavy packages it loaded."""
+    report = f"import sys; print(','.join(n for n in {HEAVY!r} if n in sys.modules), file=sys.__stdout__)"
+    finished = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return [name for name in finished.stdout.strip().splitlines()[-1:] if name]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sightline",
+        "import sightline.foundation.errors, sightline.foundation.files, sightline.foundation.hardware",
+        "import sightline.foundation.cache",
+        "import sightline.captures, sightline.cli",
+        f"{LISTING}; assert 'ngp' in [method.name for method in list_methods()]",
+        f"{LISTING}; [method.config_class() for method in list_methods()]",
+        # Renderers run many workers: each would pay for what this loads.
+        "import sightline.synthesis.farm, sightline.synthesis.still_life",
+    ],
+)
+def test_loads_nothing_heavy(code):
+    assert loaded_by(code) == []
+
+
+def test_help_loads_nothing_heavy():
+    code = """
+import contextlib, io
+from sightline.cli.main import main
+import sys
+sys.argv = ["sightline", "--help"]
+with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+    try:
+        code = main()
+    except SystemExit as end:
+        code = end.code
+assert not code, code
+assert "train" in out.getvalue() and "demo" in out.getvalue()
+"""
+    pytest.importorskip("sightline.cli.main")
+    assert loaded_by(code) == []
