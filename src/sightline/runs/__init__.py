@@ -4,12 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sightline.runs.capture_record import CaptureRecord as CaptureRecord
     from sightline.runs.run import Run as Run
 
-_PUBLIC = {"CaptureRecord": "capture_record", "Run": "run"}
+_PUBLIC = {"Run": "run"}
 
-__all__ = ["CaptureRecord", "Run"]
+__all__ = ["Run"]
 
 
 def __getattr__(name: str) -> Any:

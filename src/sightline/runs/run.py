@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sightline.captures import open_capture
+from sightline.captures.record import CaptureRecord
 from sightline.foundation.errors import InputError, warn
-from sightline.foundation.files import write_json
+from sightline.foundation.files import read_json, write_json
 from sightline.methods.registry import MethodInfo, get_method_info
-from sightline.runs.capture_record import CaptureRecord
 from sightline.runs.checkpoint import (
     BEST,
     WEIGHTS,
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from sightline.captures.collection import Collection
     from sightline.methods.base import Method
 
+CAPTURE_FILE = "capture.json"
 METRICS = "metrics.jsonl"
+_THUMBNAIL_SIZE = 64
 
 
 class Run:
@@ -131,7 +133,20 @@ class Run:
 
     def capture_info(self) -> CaptureRecord:
         """Read what the run remembers of its data: cameras, names, splits; needs no data."""
-        return CaptureRecord.read(self.path)
+        path = self.path / CAPTURE_FILE
+        if not path.is_file():
+            raise InputError(
+                "The run does not know its cameras yet",
+                where=path,
+                fix="Train it first, or give the data with --data",
+            )
+        return CaptureRecord.from_json(read_json(path), where=path)
+
+    def record_capture(self, capture: "Capture", *, thumbnails: bool = False) -> None:
+        """Write capture.json; with thumbnails, which reads images."""
+        record = CaptureRecord.from_capture(capture, with_thumbnails=_THUMBNAIL_SIZE if thumbnails else 0)
+        record = replace(record, path=self.record.data.path)
+        write_json(self.path / CAPTURE_FILE, record.to_json(), indent=None)
 
     def load_method(self, device: torch.device | str = "cpu", *, best: bool = False) -> "Method":
         """Build the method with its trained weights, in evaluation mode, ready for `encode` and `render`.

@@ -56,6 +56,7 @@ class Loop:
         self.saver = Saver()
         self.display = Display() if self.team.first else None
         self._logged = budget.elapsed()
+        self._ended: Progress | None = None
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a training state that `_take_checkpoint` made."""
@@ -79,6 +80,7 @@ class Loop:
             if save or ending:
                 self._checkpoint(progress, ending)
             if ending:
+                self._ended = progress
                 return ending, progress
             losses = self.stepper.advance(progress)
             self.step += 1
@@ -127,7 +129,9 @@ class Loop:
             raise not_finite(self.step)
         if self.log is not None:
             rate = self.stepper.optimisations[0].optimiser.param_groups[0]["lr"]
-            self.log.write("train", progress, {**self.reading.to_json(), "learning_rate": float(rate)})
+            self.log.write(
+                "train", progress, {**self.reading.to_json(), "learning_rate": float(f"{rate:.6g}")}
+            )
 
     def validate(self) -> None:
         """Render the validation views, log them, and keep the weights where they are the best so far."""
@@ -136,7 +140,7 @@ class Loop:
         found = self.validator.run(self.method)
         self.validation = found
         self.meter.exclude(found.seconds)
-        progress = self.budget.progress(self.step)
+        progress = self._ended or self.budget.progress(self.step)
         if self.log is not None:
             values = {"psnr": round(found.psnr, 4), "seconds_spent": round(found.seconds, 3)}
             self.log.write("val", progress, values if found.psnr == found.psnr else {})

@@ -7,6 +7,7 @@ processes exist already and Fabric finds its place among them.
 import logging
 import multiprocessing
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,12 +19,16 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
 
-from sightline.foundation.errors import InputError, RunError, SightlineError
+from sightline.foundation.errors import InputError, RunError, SightlineError, logger
 from sightline.foundation.hardware import available_cores
 from sightline.training.interruption import Flag, StopRequests
 from sightline.training.settings import TrainSettings
 
 _THREADS = "SIGHTLINE_THREADS"
+
+# Its notes say what the run's own lines say better; set here, before a child that it started does anything.
+for _name in ("lightning_fabric", "lightning.fabric"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class Team:
@@ -150,7 +155,7 @@ def _spawn(
     stop.defer()
     try:
         with stop, _shared_cores(settings.devices):
-            return fabric.launch(_in_child, flag, errors, work, arguments)
+            return fabric.launch(_in_child, _Job(flag, errors, work, arguments)).value
     except Exception as failure:
         if not errors.empty():
             kind, *details = errors.get()
@@ -161,20 +166,44 @@ def _spawn(
         ) from failure
 
 
-def _in_child(fabric: Fabric, flag: Flag, errors: Any, work: Callable[..., Any], arguments: Any) -> Any:
+class _Job:
+    """What a child does. Fabric rebuilds dataclasses and tuples that it passes on, but not this."""
+
+    def __init__(self, flag: Flag, errors: Any, work: Callable[..., Any], arguments: tuple[Any, ...]):
+        self.flag, self.errors, self.work, self.arguments = flag, errors, work, arguments
+        self.log_level = logger.getEffectiveLevel() if logger.hasHandlers() else None
+
+
+class _Outcome:
+    """What a child gives back, untouched by Fabric for the same reason."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+
+def _in_child(fabric: Fabric, job: _Job) -> _Outcome:
+    if job.log_level is not None and not logger.hasHandlers():
+        _log_to_stderr(job.log_level if fabric.global_rank == 0 else logging.ERROR)
     try:
         with _quiet_fabric():
-            return _run(fabric, flag, work, arguments)
+            return _Outcome(_run(fabric, job.flag, job.work, job.arguments))
     except SightlineError as error:
         where = None if error.where is None else str(error.where)
-        errors.put((type(error).__name__, error.what, where, error.fix))
+        job.errors.put((type(error).__name__, error.what, where, error.fix))
         raise
     except KeyboardInterrupt:
         # Nothing to save yet: all processes were asked to stop, and the parent knows.
-        return None
+        return _Outcome(None)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _log_to_stderr(level: int) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(level)
 
 
 @contextmanager
@@ -195,14 +224,7 @@ def _shared_cores(processes: int) -> Iterator[None]:
 
 @contextmanager
 def _quiet_fabric() -> Iterator[None]:
-    """Keep Fabric's notes about devices and workers off the user's screen."""
-    logger = logging.getLogger("lightning.fabric")
-    other = logging.getLogger("lightning_fabric")
-    levels = logger.level, other.level
-    logger.setLevel(logging.ERROR)
-    other.setLevel(logging.ERROR)
+    """Keep Fabric's advice about devices and workers off the user's screen."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning_fabric")
         yield
-    logger.setLevel(levels[0])
-    other.setLevel(levels[1])

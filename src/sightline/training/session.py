@@ -3,7 +3,7 @@
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import torch
 from sightline.captures import Capture
 from sightline.foundation.errors import inform, warn
 from sightline.methods.base import Method
-from sightline.runs.capture_record import CaptureRecord, make_thumbnails
 from sightline.runs.record import RunProgress, device_facts, package_versions
 from sightline.runs.run import Run
 from sightline.runs.settings import to_plain
@@ -157,7 +156,7 @@ def _set_up(
 def _record_start(run: Run, method: Method, capture: Any, team: Team, settings: TrainSettings) -> None:
     """Write what is known before the first step, and tell what the training will need."""
     if isinstance(capture, Capture):
-        CaptureRecord.of(capture).write(run.path)
+        run.record_capture(capture)
     if run.record.progress.step == 0:
         run.update(
             state=to_plain(method.state()),
@@ -192,8 +191,7 @@ def _conclude(loop: Loop, run: Run, capture: Any, ending: Ending, timings: dict[
         if isinstance(capture, Capture):
             # Thumbnails are an extra: an image that became unreadable must not turn success into failure.
             with suppress(Exception):
-                record = replace(CaptureRecord.of(capture), thumbnails=make_thumbnails(capture))
-                record.write(run.path)
+                run.record_capture(capture, thumbnails=True)
     if loop.validator is not None:
         timings["validation"] = loop.validator.seconds
     run.add_timings(timings)

@@ -1,0 +1,136 @@
+"""Training as a whole: from settings to a run folder, new or gone on with."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sightline.foundation.errors import InputError, inform
+from sightline.methods.registry import get_method_info
+from sightline.runs.checkpoint import WEIGHTS
+from sightline.runs.record import DataSource, RunRecord
+from sightline.runs.run import Run
+from sightline.runs.settings import to_plain
+from sightline.training.display import short_time
+from sightline.training.session import TrainOrder, TrainResult, already_done, train_run
+from sightline.workflows.options import DATA_OPTIONS, TrainOptions, differing, with_budget
+
+_RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run and how its training ended; `result` is None where it had been trained long enough before."""
+
+    run: Run
+    result: TrainResult | None
+
+    def to_json(self) -> dict[str, Any]:
+        """What `sightline train --json` prints."""
+        progress = self.run.record.progress
+        ending = "already finished" if self.result is None else self.result.ending
+        return {"run": self.run.path.as_posix(), "ending": ending, **to_plain(progress)}
+
+
+def train_method(method: str, data: Path | str, config: Any, options: TrainOptions) -> Trained:
+    """Train a method on data, into a new run folder or going on with `options.out`.
+
+    Args:
+        method: registry name.
+        data: the data's folder or file.
+        config: the method's configuration.
+        options: everything else; `sightline train --help` says what each means.
+
+    Raises:
+        InputError: something of the input does not go together, or the run folder exists without `resume`.
+        RunError: the training failed; the last good checkpoint is kept.
+    """
+    info = get_method_info(method)
+    options = with_budget(options, info)
+    options.settings.check()
+    data = Path(data).expanduser()
+    if not data.exists():
+        raise InputError("There is no such data", where=data, fix="Check the path")
+    folder = options.out or default_folder(data, method)
+    run = _open_or_create(folder, method, data, config, options)
+    if already_done(run.record.progress, options.settings):
+        done = run.record.progress.step
+        inform(f"{run.path} is finished: {done} steps. Give more --minutes or --steps to go on")
+        return Trained(run, None)
+    initial = _weights_file(options.init) if options.init is not None else None
+    result = train_run(TrainOrder(run.path.resolve(), options.settings, initial))
+    run = Run.open(run.path)
+    inform(_summary(run, result))
+    return Trained(run, result)
+
+
+def default_folder(data: Path, method: str) -> Path:
+    """Name the run folder after the data and the method."""
+    data = data.resolve()
+    name = data.name if data.is_dir() else data.parent.name
+    return _RUNS / f"{name}-{method}"
+
+
+def _open_or_create(folder: Path, method: str, data: Path, config: Any, options: TrainOptions) -> Run:
+    if options.resume and Run.exists(folder):
+        return _open_resumed(Run.open(folder), method, data, config, options)
+    record = RunRecord(
+        method=method,
+        config=to_plain(config),
+        data=DataSource.describe(data, folder, **options.data_options),
+        preset=options.preset,
+        seed=options.seed,
+        training=to_plain(options.settings),
+        source={} if options.init is None else {"init": Path(options.init).name},
+    )
+    return Run.create(folder, record)
+
+
+def _open_resumed(run: Run, method: str, data: Path, config: Any, options: TrainOptions) -> Run:
+    """Check that the run is the one that the settings describe."""
+    if run.method_name != method:
+        raise InputError(f"The run is of the method {run.method_name!r}, not {method}", where=run.path)
+    changed = differing(run.config, config)
+    recorded = run.record.data.options
+    changed += [name for name in DATA_OPTIONS if getattr(options, name) != recorded[name]]
+    changed += ["seed"] if options.seed != run.record.seed else []
+    if changed:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        raise InputError(
+            f"A run goes on with the settings that it was started with, but these differ: {names}",
+            where=run.path,
+            fix="Leave them away, or start a new run in another --out (with --init to begin from this one)",
+        )
+    source = DataSource.describe(data, run.path, **recorded)
+    if source != run.record.data:
+        run.update(data=source)
+    return run
+
+
+def _weights_file(path: Path) -> Path:
+    return path / WEIGHTS if path.is_dir() else path
+
+
+def _summary(run: Run, result: TrainResult) -> str:
+    progress = run.record.progress
+    if result.ending == "interrupted":
+        if result.step == 0:
+            return f"Stopped before the first step. Start with --out {run.path} --resume"
+        return (
+            f"Stopped at step {result.step} ({progress.fraction:.0%}) and saved. "
+            f"Go on with --out {run.path} --resume"
+        )
+    parts = [f"Trained {result.step} steps in {short_time(result.seconds)}"]
+    if result.train_psnr is not None:
+        parts.append(f"train {result.train_psnr:.2f} dB")
+    if result.validation_psnr is not None:
+        parts.append(f"held-out views, reduced, {result.validation_psnr:.2f} dB")
+    return f"{', '.join(parts)}. Next: sightline eval {run.path}; sightline render {run.path}"
+
+
+def continue_with(options: TrainOptions, **changes: Any) -> TrainOptions:
+    """Change options so that one budget takes the place of another."""
+    if changes.get("steps") is not None:
+        changes.setdefault("minutes", None)
+    if changes.get("minutes") is not None:
+        changes.setdefault("steps", None)
+    return replace(options, **changes)
