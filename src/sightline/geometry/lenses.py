@@ -45,12 +45,11 @@ def project_lens(
     """
     x, y, z = points.unbind(-1)
     if lens == LensModel.OPENCV_FISHEYE:
-        radius = torch.hypot(x, y)
-        # On the axis the quotient below is 0/0; its limit is 1/z.
-        on_axis = radius < 1e-12 * z.abs()
-        safe_radius = torch.where(on_axis, torch.ones_like(radius), radius).clamp_min(1e-300)
-        theta = torch.atan2(safe_radius, z)
-        scale = torch.where(on_axis, 1 / _away_from_zero(z), _fisheye(theta, coefficients)[0] / safe_radius)
+        # On the axis the quotient below is 0/0, and so is the radius's gradient; the quotient's limit is 1/z.
+        on_axis = torch.hypot(x, y) <= 1e-12 * z.abs()
+        radius = torch.hypot(torch.where(on_axis, torch.ones_like(x), x), torch.where(on_axis, 0.0, y))
+        theta = torch.atan2(radius, z)
+        scale = torch.where(on_axis, 1 / _away_from_zero(z), _fisheye(theta, coefficients)[0] / radius)
         return torch.stack([x * scale, y * scale], -1)
     z = _away_from_zero(z)
     x, y = x / z, y / z
@@ -117,10 +116,12 @@ def _away_from_zero(z: Tensor) -> Tensor:
 
 
 def _smallest_positive_root(*polynomials: np.ndarray) -> float:
-    """Take the smallest positive real root of polynomials given by rising powers, or infinity."""
-    roots = np.concatenate([np.roots(np.trim_zeros(p, "b")[::-1]) for p in polynomials])
-    real = roots.real[np.abs(roots.imag) <= 1e-9 * np.maximum(1.0, np.abs(roots))]
-    return float(real[real > 0].min(initial=np.inf))
+    """Take the smallest positive real root of polynomials 1 + c1 s + c2 s² + …, or infinity."""
+    # Solved for 1/s, the leading coefficient is 1 however small the others are.
+    roots = np.concatenate([np.roots(coefficients) for coefficients in polynomials])
+    real = roots.real[np.abs(roots.imag) <= 1e-9 * np.abs(roots)]
+    largest = float(real.max(initial=0.0))
+    return 1 / largest if largest > 1e-12 else np.inf
 
 
 def _radial_limit(row: np.ndarray) -> float:
@@ -190,27 +191,30 @@ def _radial_tangential(
 def _newton_step(
     x: Tensor, y: Tensor, target_x: Tensor, target_y: Tensor, k: Coefficients
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One Newton step to the point that distorts to the target: dx, dy, squared residual, determinant."""
+    """One Newton step to the point that distorts to the target: dx, dy, squared residual, whether J > 0."""
     at_x, at_y, a, b, d = _radial_tangential(x, y, k)
     ex, ey = at_x - target_x, at_y - target_y
     determinant = a * d - b * b
     scale = 1 / _away_from_zero(determinant)
-    return (d * ex - b * ey) * scale, (a * ey - b * ex) * scale, ex * ex + ey * ey, determinant
+    # Beyond a pole of the radial factor both eigenvalues are negative: the picture is point-mirrored there.
+    upright = (determinant > 0) & (a + d > 0)
+    return (d * ex - b * ey) * scale, (a * ey - b * ex) * scale, ex * ex + ey * ey, upright
 
 
 def _unproject_radial_tangential(
     target_x: Tensor, target_y: Tensor, k: Coefficients, limit: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x, y = target_x, target_y
-    determinant = dx = dy = torch.ones_like(x)
+    dx = dy = torch.ones_like(x)
+    upright = torch.zeros_like(x, dtype=torch.bool)
     for _ in range(_NEWTON_STEPS):
-        dx, dy, _, determinant = _newton_step(x, y, target_x, target_y, k)
+        dx, dy, _, upright = _newton_step(x, y, target_x, target_y, k)
         x, y = x - dx, y - dy
         if torch.maximum(dx.abs().max(), dy.abs().max()) < _STEP_TOLERANCE:
             break
-    # Negated comparisons so that NaN counts as not found. Tangential terms move the limit a little.
-    found = (dx.abs() < _STEP_TOLERANCE) & (dy.abs() < _STEP_TOLERANCE) & (determinant > 0)
-    found &= torch.hypot(x, y) <= 1.1 * limit
+    # Beyond the limit lie other solutions, which the real lens never had. (NaN counts as not found.)
+    found = (dx.abs() < _STEP_TOLERANCE) & (dy.abs() < _STEP_TOLERANCE) & upright
+    found &= torch.hypot(x, y) <= limit
     if not bool(found.all()):
         missing = (~found).nonzero()[:, 0]
         chosen = [_take(value, missing) for value in k]
@@ -233,20 +237,20 @@ def _search_radial_tangential(
     radius = _bisect(distorted, target_radius, limit)
     scale = radius / target_radius.clamp_min(1e-300)
     x, y = target_x * scale, target_y * scale
-    dx, dy, error, determinant = _newton_step(x, y, target_x, target_y, k)
+    dx, dy, error, upright = _newton_step(x, y, target_x, target_y, k)
     damping = torch.ones_like(x)
     for _ in range(_SAFE_STEPS):
         new_x, new_y = x - damping * dx, y - damping * dy
-        new_dx, new_dy, new_error, new_determinant = _newton_step(new_x, new_y, target_x, target_y, k)
-        better = (new_error < error) & (new_determinant > 0) & (torch.hypot(new_x, new_y) <= 1.1 * limit)
+        new_dx, new_dy, new_error, new_upright = _newton_step(new_x, new_y, target_x, target_y, k)
+        better = (new_error < error) & new_upright & (torch.hypot(new_x, new_y) <= limit)
         x, y = torch.where(better, new_x, x), torch.where(better, new_y, y)
         dx, dy = torch.where(better, new_dx, dx), torch.where(better, new_dy, dy)
         error = torch.where(better, new_error, error)
-        determinant = torch.where(better, new_determinant, determinant)
+        upright = upright | better
         damping = torch.where(better, torch.ones_like(damping), damping / 2)
         if bool(((error < 1e-28) | (damping < 1e-9)).all()):
             break
-    return x, y, (error < 1e-20) & (determinant > 0)
+    return x, y, (error < 1e-20) & upright
 
 
 def _bisect(increasing: Callable[[Tensor], Tensor], target: Tensor, limit: Tensor) -> Tensor:
@@ -273,16 +277,20 @@ def _unproject_fisheye(
     high = torch.as_tensor(limit, dtype=x.dtype, device=x.device).expand_as(radius)
     low = torch.zeros_like(radius)
     theta = torch.minimum(radius, high)
+    last = torch.full_like(theta, torch.inf)
     for _ in range(_SAFE_STEPS):
         value, slope = _fisheye(theta, k)
         error = value - radius
         low = torch.where(error < 0, theta, low)
         high = torch.where(error < 0, high, theta)
         moved = theta - error / _away_from_zero(slope)
-        moved = torch.where((moved >= low) & (moved <= high), moved, (low + high) / 2)
-        step = (moved - theta).abs().max()
+        # Halve the bracket where Newton leaves it, or does not settle.
+        step = (moved - theta).abs()
+        settles = (moved >= low) & (moved <= high) & (step <= 0.5 * last)
+        moved = torch.where(settles | (step < _STEP_TOLERANCE), moved, (low + high) / 2)
+        last = (moved - theta).abs()
         theta = moved
-        if step < _STEP_TOLERANCE:
+        if last.max() < _STEP_TOLERANCE:
             break
     valid = (_fisheye(theta, k)[0] - radius).abs() < 1e-10
     scale = torch.sin(theta) / radius.clamp_min(1e-300)
