@@ -18,7 +18,7 @@ _STYLE = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes, tyro.c
 
 
 def parse(kind: type[Parsed], arguments: Sequence[str], *, program: str, description: str) -> Parsed:
-    """Parse arguments into the dataclass `kind`, whose field docstrings are the help; wrong ones exit with 2."""
+    """Parse arguments into the dataclass `kind`, whose field docstrings are the help; errors exit with 2."""
     return tyro.cli(
         kind,
         prog=f"sightline {program}",

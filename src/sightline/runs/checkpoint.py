@@ -96,12 +96,9 @@ def read_state_step(folder: Path) -> int | None:
 
 
 def _save(value: Any, path: Path) -> None:
-    # torch.save reports a full disk as a RuntimeError of its writer, which hides the operating system's
-    # reason.
-    try:
-        torch.save(value, path)
-    except RuntimeError as error:
-        raise OSError(None, str(error).partition("\n")[0]) from error
+    # Through Python's file, a full disk is an OSError that says so; torch's own writer hides the reason.
+    with open(path, "wb") as file:
+        torch.save(value, file)
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -5,19 +5,25 @@ under a millisecond, and its batches come from a shuffled pool, so that resuming
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
 from sightline.captures import Capture
 from sightline.geometry import Cameras
+from sightline.methods import registry
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.registry import MethodInfo
+from sightline.runs.record import DataSource, RunRecord
+from sightline.runs.run import Run
+from sightline.runs.settings import to_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +68,7 @@ class Wave(Method):
         self.scale = float(data.cameras.centres.norm(dim=-1).mean())
         return data
 
-    def batches(
-        self, prepared: Capture, generator: torch.Generator, rank: int = 0, world: int = 1
-    ) -> "Pool":
+    def batches(self, prepared: Capture, generator: torch.Generator, rank: int = 0, world: int = 1) -> "Pool":
         return Pool(prepared, generator, self.config.rays)
 
     def rows(self, directions: Tensor) -> Tensor:
@@ -134,7 +138,7 @@ class Pool:
         directions, colours = [], []
         for index in capture.splits["train"]:
             directions.append(capture.cameras.image_rays(index).directions)
-            colours.append(torch.from_numpy(capture.images[index][..., :3].reshape(-1, 3)).float() / 255)
+            colours.append(torch.tensor(capture.images[index][..., :3].reshape(-1, 3)).float() / 255)
         self.directions, self.colours = torch.cat(directions), torch.cat(colours)
         self.order = torch.randperm(len(self.colours), generator=generator)
         self.used = 0
@@ -170,8 +174,37 @@ def write_data(folder: Path, views: int = 9, size: int = 8) -> Path:
             matrix = [[c, 0, s, 3 * s], [0, 1, 0, 0.5], [-s, 0, c, 3 * c], [0, 0, 0, 1]]
             frames.append({"file_path": f"./{split}/r_{k}", "transform_matrix": matrix})
             pixels = np.zeros((size, size, 3), np.uint8)
-            pixels[...] = (np.array([120 + 80 * c, 100, 120 + 80 * s]) + generator.normal(0, 2, 3)).clip(0, 255)
+            pixels[...] = (np.array([120 + 80 * c, 100, 120 + 80 * s]) + generator.normal(0, 2, 3)).clip(
+                0, 255
+            )
             Image.fromarray(pixels).save(folder / split / f"r_{k}.png")
         document = {"camera_angle_x": 0.8, "frames": frames}
         (folder / f"transforms_{split}.json").write_text(json.dumps(document), encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def wave(monkeypatch: pytest.MonkeyPatch) -> MethodInfo:
+    """Register the method."""
+    monkeypatch.setitem(registry._BUILT_IN, "wave", f"{__name__}:INFO")
+    return INFO
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A small capture on disk."""
+    return write_data(tmp_path / "data")
+
+
+@pytest.fixture
+def make_run(wave: MethodInfo, data: Path, tmp_path: Path) -> Callable[..., Run]:
+    """Make run folders of the method on the small capture; keywords are fields of its configuration."""
+
+    def make(name: str = "run", seed: int = 0, **config: Any) -> Run:
+        folder = tmp_path / name
+        record = RunRecord(
+            "wave", to_plain(WaveConfig(**config)), DataSource.describe(data, folder), seed=seed
+        )
+        return Run.create(folder, record)
+
+    return make
