@@ -169,7 +169,8 @@ def _lamp(mitsuba: Any, lamp: Lamp) -> dict[str, Any]:
 def _surface(mitsuba: Any, material: Material) -> dict[str, Any]:
     reflectance = {
         "type": "bitmap",
-        "bitmap": mitsuba.Bitmap(np.ascontiguousarray(material.texture)),
+        # Mitsuba takes row 0 of a bitmap for v = 0, the bottom.
+        "bitmap": mitsuba.Bitmap(np.ascontiguousarray(material.texture[::-1])),
         "raw": False,
         "wrap_mode": "repeat",
         "to_uv": mitsuba.ScalarTransform4f().scale([material.repeat[0], material.repeat[1], 1]),
