@@ -27,7 +27,7 @@ def stripes(first: Colour, second: Colour, count: int = 8, slant: int = 0, size:
 
 
 def dots(first: Colour, second: Colour, count: int = 6, radius: float = 0.3, size: int = 256) -> np.ndarray:
-    """Discs of the second colour on the first, `count` along each side; `radius` relative to their distance."""
+    """Discs of the second colour on the first, `count` along each side; `radius` is 0.5 where they touch."""
     offset = ((np.arange(size) + 0.5) / size * count) % 1 - 0.5
     return blend(first, second, (np.hypot(offset[:, None], offset) < radius).astype(np.float64))
 
