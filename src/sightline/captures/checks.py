@@ -2,7 +2,7 @@
 
 import os
 from fractions import Fraction
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,13 +63,13 @@ def resolve_inside(root: Path, file_path: Any, where: str) -> tuple[str, Path]:
     drive = PureWindowsPath(text).drive
     if drive and os.name != "nt":
         raise _leaves(file_path, root, where)
-    candidate = Path(text)
-    path = Path(os.path.normpath(candidate if candidate.is_absolute() else root / candidate))
-    base = Path(os.path.normpath(root))
-    for start in (base, Path(os.path.abspath(base)), base.resolve()):
+    # Compared as texts and not resolved: a link inside the folder may lead to images elsewhere.
+    base = Path(os.path.abspath(root))
+    path = Path(os.path.normpath(base / text))
+    for start in (base, root.resolve()):
         if path.is_relative_to(start) and path != start:
-            name = PurePosixPath(path.relative_to(start).as_posix())
-            return str(name), base / name
+            name = path.relative_to(start).as_posix()
+            return name, root / name
     raise _leaves(file_path, root, where)
 
 

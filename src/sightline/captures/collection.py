@@ -80,7 +80,7 @@ class Collection:
 
 
 def read_id_list(path: Path) -> tuple[str, ...]:
-    """Read a list file of a data set: an object id per line; empty lines and blanks around ids don't count."""
+    """Read a list file of a data set: an id per line; empty lines and blanks around ids don't count."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -70,6 +70,7 @@ def build_capture(
     frames: Sequence[Frame],
     options: ReadOptions,
     *,
+    root: Path,
     path: Path,
     format: str,
     shrink_by: float | None = None,
@@ -86,7 +87,8 @@ def build_capture(
     Args:
         frames: what the reader found.
         options: how to open.
-        path: the data folder, or the file in it that was opened.
+        root: the data folder, which names are relative to.
+        path: what was opened: the data folder, a file or a folder in it.
         format: name of the format.
         shrink_by: what is left of the downscale asked for, where the reader chose smaller images.
         mask_keeps: masks are nonzero where a pixel counts (else where it is to be ignored).
@@ -106,7 +108,7 @@ def build_capture(
     names = tuple(frame.name for frame in frames)
     near, far = _depth_bounds(frames, path)
     return Capture(
-        name=(path if path.is_dir() else path.parent).resolve().name,
+        name=root.resolve().name,
         cameras=_cameras(poses, lenses, sizes),
         images=ImageStore([frame.image for frame in frames], sizes, channels=channels),
         image_names=names,

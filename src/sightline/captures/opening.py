@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 def detect_format(path: Path | str) -> str:
     """Name the format of a data folder or of a file in it; InputError says what was looked for."""
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise InputError("There is no such folder or file", where=path)
+    path = _existing(path)
     formats = list_formats()
     for format in formats:
         if format.detect(path):
@@ -53,6 +51,13 @@ def open_capture(
     Raises:
         InputError: nothing readable there, or something in it is wrong.
     """
-    path = Path(path).expanduser()
+    path = _existing(path)
     options = ReadOptions(downscale=downscale, holdout=holdout, split_rule=split_rule, strict=strict)
     return get_format(format or detect_format(path)).read(path, options)
+
+
+def _existing(path: Path | str) -> Path:
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError("There is no such folder or file", where=path)
+    return path

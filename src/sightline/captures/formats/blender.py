@@ -29,7 +29,7 @@ def read(path: Path, options: ReadOptions) -> Capture:
     frames: list[Frame] = []
     for split, file in _files(path).items():
         frames += parse_frames(read_transforms(file), file, splits=(split,))
-    return build_capture(frames, options, path=path, format=FORMAT.name)
+    return build_capture(frames, options, root=path, path=path, format=FORMAT.name)
 
 
 def write(capture: Capture, out: Path) -> None:

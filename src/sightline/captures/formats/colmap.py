@@ -96,6 +96,7 @@ def read(path: Path, options: ReadOptions) -> Capture:
         [replace(frame, expected_ratio=folder.expected_ratio) for frame in frames],
         options,
         shrink_by=folder.downscale,
+        root=root,
         path=path,
         format=FORMAT.name,
         points=None if points is None or not len(points.ids) else Points(points.positions, points.colours),
@@ -239,11 +240,6 @@ def _camera_of(capture: Capture, index: int) -> ModelCamera:
     return ModelCamera(0, name, *size, (*params, *k[:count]))
 
 
-def _quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
-    w, x, y, z = rotation_to_quaternion(torch.from_numpy(rotation)).tolist()
-    return w, x, y, z
-
-
 def _write(capture: Capture, out: Path, *, text: bool) -> None:
     names = OutputFolder(out).write_images(capture, "images")
     model = out / "sparse" / "0"
@@ -253,8 +249,11 @@ def _write(capture: Capture, out: Path, *, text: bool) -> None:
         camera_id = rows.setdefault(_camera_of(capture, index), len(rows) + 1)
         pose = capture.cameras.c2w[index].numpy()
         to_camera = (pose[:, :3] * _FLIP).T
-        x, y, z = (float(value) for value in -to_camera @ pose[:, 3])
-        images.append(ModelImage(index + 1, _quaternion(to_camera), (x, y, z), camera_id, name))
+        quaternion = rotation_to_quaternion(torch.from_numpy(to_camera))
+        # From the rotation as it will be read, so that the centre stays exact for poses of few digits.
+        x, y, z = (-quaternion_to_rotation(quaternion).numpy() @ pose[:, 3]).tolist()
+        qw, qx, qy, qz = quaternion.tolist()
+        images.append(ModelImage(index + 1, (qw, qx, qy, qz), (x, y, z), camera_id, name))
     cameras = [replace(camera, id=number) for camera, number in rows.items()]
     points = None
     if capture.points is not None:

@@ -58,10 +58,10 @@ def read(path: Path, options: ReadOptions) -> Capture:
     model = find_model(root)
     if model is not None:
         inform(
-            f"There is a COLMAP model too; with its intrinsics of each image, distortion and points, it may give "
-            f"better results. To use it, open {model}."
+            "There is a COLMAP model too; with its intrinsics of each image, distortion and points, it may "
+            f"give better results. To use it, open {model}."
         )
-    return build_capture(frames, options, shrink_by=folder.downscale, path=path, format=FORMAT.name)
+    return build_capture(frames, options, shrink_by=folder.downscale, root=root, path=path, format="llff")
 
 
 def _read_rows(file: Path) -> np.ndarray:

@@ -50,6 +50,7 @@ def read(path: Path, options: ReadOptions) -> Capture:
     return build_capture(
         frames,
         options,
+        root=file.parent,
         path=path,
         format=FORMAT.name,
         mask_keeps=masks_keep,

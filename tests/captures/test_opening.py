@@ -1,0 +1,85 @@
+import pytest
+
+from sightline.captures import detect_format, open_capture
+from sightline.captures.formats import get_format, list_formats
+from sightline.foundation.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("folder", "format"),
+    [
+        ("fox", "transforms"),
+        ("fox/transforms.json", "transforms"),
+        ("nerf_synthetic_lego_400", "blender"),
+        ("nerf_synthetic_lego_400/transforms_test.json", "transforms"),
+        ("llff_fern_504", "llff"),
+        ("llff_bird", "llff"),
+        ("llff_bird/sparse/0", "colmap"),
+    ],
+)
+def test_formats_are_detected(shared, folder, format):
+    assert detect_format(shared / "data" / folder) == format
+
+
+def test_unknown_folders_say_what_was_looked_for(tmp_path):
+    (tmp_path / "1.jpg").write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        open_capture(tmp_path)
+    message = str(caught.value)
+    for name in (
+        "transforms_train.json",
+        "transforms.json",
+        "poses_bounds.npy",
+        "sparse/0",
+        "sightline poses",
+    ):
+        assert name in message
+    assert str(tmp_path) in message
+    assert caught.value.exit_code == 2
+
+
+def test_missing_folders(tmp_path):
+    with pytest.raises(InputError, match=r"no such folder or file.*nowhere"):
+        open_capture(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"no such folder or file.*nowhere"):
+        open_capture(tmp_path / "nowhere", format="llff")
+
+
+def test_unknown_format_names(tmp_path):
+    with pytest.raises(InputError, match=r"no format 'nerf'.*blender, transforms, llff, colmap"):
+        open_capture(tmp_path, format="nerf")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"downscale": 0.5}, "Cannot downscale by 0.5"),
+        ({"downscale": float("nan")}, "Cannot downscale"),
+        ({"holdout": 1}, "leaves nothing to train on"),
+        ({"split_rule": "random"}, "no split rule 'random'.*format, holdout, central"),
+    ],
+)
+def test_bad_options(transforms_scene, options, message):
+    with pytest.raises(InputError, match=message):
+        open_capture(transforms_scene(3), **options)
+
+
+@pytest.mark.parametrize("format", ["blender", "llff", "colmap", "transforms"])
+def test_a_format_that_is_not_there(tmp_path, format):
+    (tmp_path / "images").mkdir()
+    with pytest.raises(InputError):
+        open_capture(tmp_path, format=format)
+
+
+def test_every_format_says_what_it_is():
+    for format in list_formats():
+        assert get_format(format.name) == format
+        assert format.summary
+
+
+def test_options_are_kept_to_open_again(transforms_scene):
+    folder = transforms_scene(5)
+    capture = open_capture(folder, downscale=2, holdout=3)
+    again = open_capture(capture.path, format=capture.format, **capture.options)
+    assert again.splits == capture.splits == {"train": (1, 2, 4), "val": (), "test": (0, 3)}
+    assert again.images.sizes.tolist() == capture.images.sizes.tolist() == [[8, 6]] * 5
