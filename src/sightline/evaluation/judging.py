@@ -1,0 +1,77 @@
+"""Judging one view after the other: predict, compare, write the pictures, forget them."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sightline.evaluation.pictures import PictureWriter
+from sightline.evaluation.protocols import Protocol, Scores
+from sightline.evaluation.results import ViewResult
+from sightline.evaluation.views import (
+    Background,
+    Subject,
+    counted_pixels,
+    file_stems,
+    safe_name,
+    truth_picture,
+)
+from sightline.foundation.errors import InputError
+from sightline.metrics.lpips import Lpips
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Compares predictions with the truth by the rules of a protocol."""
+
+    protocol: Protocol
+    lpips: Lpips | None
+    """on `device`; None leaves its scores out"""
+    device: torch.device
+    """where the metrics are computed"""
+    writer: PictureWriter | None
+    """where the pictures go; None for nowhere"""
+
+    def judge(self, subject: Subject, background: Background) -> Iterator[ViewResult]:
+        """Judge the views of a subject one by one.
+
+        Raises:
+            InputError: a prediction has another size than the truth.
+        """
+        names = [subject.capture.image_names[index] for index in subject.indices]
+        folder = "" if subject.name is None else f"{safe_name(subject.name)}/"
+        for index, stem in zip(subject.indices, file_stems(names), strict=True):
+            yield self._judge_view(subject, index, f"{folder}{stem}", background)
+
+    def _judge_view(self, subject: Subject, index: int, place: str, background: Background) -> ViewResult:
+        started = time.perf_counter()
+        with torch.no_grad():
+            # Fetching the values is part of the time: a GPU answers before it has finished.
+            prediction = subject.predict(index).cpu()
+        seconds = time.perf_counter() - started
+        name = subject.capture.image_names[index]
+        truth = truth_picture(subject.capture, index, background)
+        counted = counted_pixels(subject.capture, index)
+        scores = self._compare(prediction, truth, counted, name)
+        baselines = {
+            baseline: self._compare(predict(index), truth, counted, f"{name} by the baseline {baseline}")
+            for baseline, predict in subject.baselines.items()
+        }
+        if self.writer:
+            self.writer.add(place, prediction.float().numpy(), truth.numpy(), scores)
+        broken = int((~torch.isfinite(prediction)).any(-1).sum())
+        return ViewResult(index, name, scores, seconds, baselines, broken)
+
+    def _compare(self, prediction: Tensor, truth: Tensor, counted: Tensor | None, name: str) -> Scores:
+        if prediction.shape != truth.shape:
+            sizes = [f"{shape[1]}x{shape[0]}" for shape in (prediction.shape, truth.shape)]
+            raise InputError(
+                f"The prediction has {sizes[0]} pixels and the truth {sizes[1]}",
+                where=name,
+                fix="Open the capture with the downscale factor that the predictions were made with",
+            )
+        moved = None if counted is None else counted.to(self.device)
+        with torch.no_grad():
+            return self.protocol.score(prediction.to(self.device), truth.to(self.device), moved, self.lpips)
