@@ -5,6 +5,7 @@ under a millisecond, and its batches come from a shuffled pool, so that resuming
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +170,7 @@ def write_data(folder: Path, views: int = 9, size: int = 8) -> Path:
         frames = []
         (folder / split).mkdir()
         for k in range(count):
-            angle = 2 * np.pi * k / count
+            angle = 2 * np.pi * k / count + {"train": 0.0, "val": 0.1, "test": 0.2}[split]
             c, s = float(np.cos(angle)), float(np.sin(angle))
             matrix = [[c, 0, s, 3 * s], [0, 1, 0, 0.5], [-s, 0, c, 3 * c], [0, 0, 0, 1]]
             frames.append({"file_path": f"./{split}/r_{k}", "transform_matrix": matrix})
@@ -188,6 +189,21 @@ def wave(monkeypatch: pytest.MonkeyPatch) -> MethodInfo:
     """Register the method."""
     monkeypatch.setitem(registry._BUILT_IN, "wave", f"{__name__}:INFO")
     return INFO
+
+
+@pytest.fixture
+def installed_wave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install the method as another package would, for processes that are started."""
+    information = tmp_path / "installed" / "wave-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: wave\nVersion: 1\n", encoding="utf-8")
+    (information / "entry_points.txt").write_text(
+        f"[{registry.ENTRY_POINTS}]\nwave = {__name__}:INFO\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(str(information.parent))
+    paths = [str(information.parent), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    return information.parent
 
 
 @pytest.fixture

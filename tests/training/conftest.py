@@ -1,3 +1,3 @@
-from small_method import data, make_run, wave
+from small_method import data, installed_wave, make_run, wave
 
-__all__ = ["data", "make_run", "wave"]
+__all__ = ["data", "installed_wave", "make_run", "wave"]

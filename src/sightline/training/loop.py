@@ -57,6 +57,7 @@ class Loop:
         self.display = Display() if self.team.first else None
         self._logged = budget.elapsed()
         self._ended: Progress | None = None
+        self._validated: int | None = None
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a training state that `_take_checkpoint` made."""
@@ -138,7 +139,7 @@ class Loop:
         if self.validator is None or not self.validator.possible:
             return
         found = self.validator.run(self.method)
-        self.validation = found
+        self.validation, self._validated = found, self.step
         self.meter.exclude(found.seconds)
         progress = self._ended or self.budget.progress(self.step)
         if self.log is not None:
@@ -210,7 +211,8 @@ class Loop:
         """After the last step, outside the training time: validate once more and record what was found."""
         if not self.team.first or self.validator is None or not self.validator.possible:
             return
-        self.validate()
+        if self._validated != self.step:
+            self.validate()
         self.saver.finish()
         progress = replace(self.run_folder.record.progress, best_psnr=_rounded(self.best_psnr))
         self.run_folder.update(progress=progress)
