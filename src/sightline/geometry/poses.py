@@ -157,7 +157,7 @@ def slerp(
 def interpolate_poses(
     c2w: Float[Tensor, "n 3 4"], t: Float[Tensor, "m"], loop: bool = False
 ) -> Float[Tensor, "m 3 4"]:
-    """Go smoothly through poses: slerp for rotations, a Catmull-Rom spline for centres.
+    """Go smoothly through poses: slerp for rotations, a centripetal Catmull-Rom spline for centres.
 
     Args:
         c2w: the poses to go through, in order; `t` = i is the i-th one.
@@ -179,17 +179,30 @@ def interpolate_poses(
 
 
 def _catmull_rom(points: Tensor, segment: Tensor, fraction: Tensor, loop: bool) -> Tensor:
-    """Evaluate the uniform Catmull-Rom spline; beyond an open end, points go on as they came."""
+    """Evaluate the centripetal Catmull-Rom spline; beyond an open end, points go on as they came.
+
+    Centripetal (knots apart by the root of the distance, Yuksel 2011): the uniform one makes loops and cusps
+    where distances are unequal.
+    """
     if loop:
         padded = torch.cat([points[-1:], points, points[:2]])
     else:
         padded = torch.cat([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    before, start, end, after = (padded[segment + k] for k in range(4))
+    knots = padded.diff(dim=0).norm(dim=-1, keepdim=True).sqrt()
+    # Points that coincide: the path stops there.
+    knots = knots.clamp_min(1e-9 * float(knots.max())).clamp_min(1e-150)
+    slopes = padded.diff(dim=0) / knots
+    before, own, after = (knots[segment + k] for k in range(3))
+    start, end = padded[segment + 1], padded[segment + 2]
+    start_tangent = (own * slopes[segment] + before * slopes[segment + 1]) * (own / (before + own))
+    end_tangent = (after * slopes[segment + 1] + own * slopes[segment + 2]) * (own / (own + after))
     f = fraction[:, None]
-    return start + 0.5 * f * (
-        end
-        - before
-        + f * (2 * before - 5 * start + 4 * end - after + f * (3 * (start - end) + after - before))
+    # Cubic Hermite form.
+    return (
+        (1 + 2 * f) * (1 - f) ** 2 * start
+        + f * (1 - f) ** 2 * start_tangent
+        + f**2 * (3 - 2 * f) * end
+        - f**2 * (1 - f) * end_tangent
     )
 
 

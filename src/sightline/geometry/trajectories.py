@@ -248,16 +248,16 @@ def interpolate(
     Centres follow a Catmull-Rom spline, rotations the shorter arc. Where the camera only turns, its angle
     sets the pace.
     """
-    if len(cameras) == 0:
+    frames, n = _checked(frames), len(cameras)
+    if n == 0:
         raise InputError("A camera path needs at least one reference camera")
-    n = len(cameras)
     segments = n if loop and n > 1 else n - 1
     if segments == 0:
-        return _path(cameras, interpolate_poses(cameras.c2w, torch.zeros(_checked(frames))), width, height)
+        return _path(cameras, interpolate_poses(cameras.c2w, torch.zeros(frames)), width, height)
     fine = torch.linspace(0, segments, 64 * segments + 1, dtype=torch.float64)
     travelled = _travelled(interpolate_poses(cameras.c2w, fine.to(cameras.device), loop), segments).cpu()
     whole = float(travelled[-1])
-    wanted = torch.linspace(0, whole, _checked(frames) + 1 if loop else frames, dtype=torch.float64)[:frames]
+    wanted = torch.linspace(0, whole, frames + 1 if loop else frames, dtype=torch.float64)[:frames]
     after = torch.searchsorted(travelled, wanted, right=True).clamp(1, len(fine) - 1)
     step = travelled[after] - travelled[after - 1]
     fraction = (wanted - travelled[after - 1]) / torch.where(step > 0, step, torch.ones_like(step))
