@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from sightline.captures import ImageStore, open_capture, writable_formats, write_capture
-from sightline.foundation.errors import InputError
+from sightline.foundation.errors import InputError, RunError
 from sightline.geometry import LensModel
 
 DISTORTION = (0.1, 0.02, 1e-3, 2e-3, 5e-3, 0.0, 0.0, 0.0)
@@ -222,3 +222,10 @@ def test_a_damaged_image_stops_the_writer(transforms_scene, tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(InputError, match=r"001\.png"):
         write_capture(open_capture(folder, downscale=2), tmp_path / "out", "colmap")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["scene"]  # nothing half-written stays
+
+
+def test_a_place_that_cannot_be_written(capture_in_memory, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(RunError, match="Cannot write the capture"):
+        write_capture(capture_in_memory(), tmp_path / "file" / "out", "transforms")

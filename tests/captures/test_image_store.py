@@ -133,6 +133,13 @@ def test_masks_smaller_than_their_image_are_enlarged(tmp_path):
     np.testing.assert_array_equal(store[0], [[0, 0, 255, 255]] * 2)
 
 
+def test_masks_of_another_shape_are_refused(tmp_path):
+    Image.fromarray(np.zeros((12, 16), np.uint8)).save(tmp_path / "mask.png")
+    assert ImageStore([tmp_path / "mask.png"], [(21, 16)], channels=1)[0].shape == (16, 21)  # rounding
+    with pytest.raises(InputError, match=r"16x12 pixels has another shape.*12x16.*mask\.png"):
+        ImageStore([tmp_path / "mask.png"], [(12, 16)], channels=1)[0]
+
+
 def test_an_image_that_was_replaced_by_a_smaller_one(files):
     store = store_of(files)
     Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(files[1])

@@ -1,7 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 
-from sightline.captures import detect_format, open_capture
-from sightline.captures.formats import get_format, list_formats
+from sightline.captures import detect_format, formats, open_capture, write_capture
+from sightline.captures.formats import Format, get_format, list_formats
 from sightline.foundation.errors import InputError
 
 
@@ -75,6 +77,23 @@ def test_every_format_says_what_it_is():
     for format in list_formats():
         assert get_format(format.name) == format
         assert format.summary
+
+
+def test_other_packages_add_formats(tmp_path, monkeypatch, capture_in_memory):
+    (tmp_path / "cameras.foreign").write_text("", encoding="utf-8")
+    foreign = Format(
+        name="foreign",
+        summary="made elsewhere",
+        looked_for="cameras.foreign",
+        detect=lambda path: (path / "cameras.foreign").is_file(),
+        read=lambda path, options: capture_in_memory(path=path, format="foreign"),
+    )
+    point = SimpleNamespace(load=lambda: foreign)
+    monkeypatch.setattr(formats, "entry_points", lambda group: [point] * (group == "sightline.formats"))
+    assert open_capture(tmp_path).format == "foreign"
+    assert open_capture(tmp_path, format="foreign").path == tmp_path
+    with pytest.raises(InputError, match=r"'foreign' can be read, not written.*Choose one of: blender"):
+        write_capture(capture_in_memory(), tmp_path / "out", "foreign")
 
 
 def test_options_are_kept_to_open_again(transforms_scene):

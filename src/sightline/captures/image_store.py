@@ -137,6 +137,7 @@ class ImageStore:
             )
         image = source.view() if isinstance(source, np.ndarray) else decode(source, self._channels)
         if self._channels == 1:
+            _check_mask_shape(image, width, height, source)
             return _fit_mask((image == 0) if self._invert else (image != 0), width, height)
         if image.shape[1] < width or image.shape[0] < height:
             raise InputError(
@@ -146,6 +147,18 @@ class ImageStore:
                 fix="Open the capture again",
             )
         return shrink(image, width, height)
+
+
+def _check_mask_shape(mask: np.ndarray, width: int, height: int, source: object) -> None:
+    """Refuse a mask of another shape than its image; half a pixel is left for rounding."""
+    off = abs(mask.shape[1] * height - mask.shape[0] * width)
+    if off > 0.5 * max(width + mask.shape[1], height + mask.shape[0]):
+        raise InputError(
+            f"The mask of {mask.shape[1]}x{mask.shape[0]} pixels has another shape than its image at "
+            f"{width}x{height}",
+            where=source if isinstance(source, Path) else None,
+            fix="Use masks made for these images",
+        )
 
 
 def _fit_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Writing a capture in another format."""
 
+import os
+import shutil
 from pathlib import Path
 
 from sightline.captures.capture import Capture
 from sightline.captures.formats import get_format, list_formats
-from sightline.foundation.errors import InputError
+from sightline.foundation.errors import InputError, RunError
 
 
 def writable_formats() -> tuple[str, ...]:
@@ -25,7 +27,7 @@ def write_capture(capture: Capture, out: Path | str, format: str) -> None:
         out: the folder; InputError where it holds anything.
         format: one of `writable_formats()`.
     """
-    out = Path(out).expanduser()
+    out = Path(out).expanduser().absolute()
     chosen = get_format(format)
     if chosen.write is None:
         raise InputError(
@@ -35,4 +37,18 @@ def write_capture(capture: Capture, out: Path | str, format: str) -> None:
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError("The output folder is not empty", where=out, fix="Give a new folder")
-    chosen.write(capture, out)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        partial.mkdir(parents=True)
+        chosen.write(capture, partial)
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
+    except OSError as error:
+        raise RunError(
+            f"Cannot write the capture ({error.strerror or error})",
+            where=out,
+            fix="Free some space or choose a folder that can be written",
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -34,7 +34,7 @@ class Format:
     """whether a folder or file looks like this format; must be quick and not raise"""
     read: "Callable[[Path, ReadOptions], Capture | Collection]"
     write: "Callable[[Capture, Path], None] | None" = None
-    """write a capture into a folder, which exists and is empty; None where there is no writer"""
+    """write a capture into an empty folder; None where there is no writer"""
 
 
 # One line per format, in the order in which they are tried.

@@ -17,7 +17,6 @@ from sightline.captures.frames import Frame, ReadOptions, build_capture
 from sightline.captures.lens import Lens
 from sightline.captures.splits import hold_out
 from sightline.foundation.errors import InputError, inform
-from sightline.foundation.files import atomic_path
 
 FILE_NAME = "poses_bounds.npy"
 
@@ -107,8 +106,7 @@ def write(capture: Capture, out: Path) -> None:
         columns = [-pose[:, 1], pose[:, 0], pose[:, 2], pose[:, 3], np.array(size)]
         row[:15] = np.stack(columns, axis=1).reshape(-1)
         row[15:] = bounds[index]
-    with atomic_path(out / FILE_NAME) as temporary, open(temporary, "wb") as file:
-        np.save(file, rows)
+    np.save(out / FILE_NAME, rows)
     lost = [] if capture.masks is None else ["masks"]
     lost += [] if capture.points is None else ["points"]
     default = hold_out([Path(name).name for name in capture.image_names], 8)

@@ -13,7 +13,6 @@ from sightline.captures.capture import Capture
 from sightline.captures.decoding import IMAGE_SUFFIXES, read_header
 from sightline.captures.image_store import ImageStore
 from sightline.foundation.errors import InputError, warn
-from sightline.foundation.files import atomic_path
 from sightline.foundation.hardware import available_cores
 from sightline.geometry import LensModel
 
@@ -41,8 +40,7 @@ class OutputFolder:
             source = capture.images.paths[index]
             if source is not None and _can_copy(source, capture.images, index, png_only):
                 name = stems[index] + source.suffix
-                with atomic_path(target / name) as temporary:
-                    shutil.copyfile(source, temporary)
+                shutil.copyfile(source, target / name)
                 return name
             write_png(target / f"{stems[index]}.png", capture.images[index])
             return f"{stems[index]}.png"
@@ -70,8 +68,7 @@ def unique_stems(names: Sequence[str]) -> list[str]:
 
 def write_png(path: Path, image: np.ndarray) -> None:
     """Write a uint8 image as PNG."""
-    with atomic_path(path) as temporary:
-        Image.fromarray(image).save(temporary, format="PNG")
+    Image.fromarray(image).save(path, format="PNG")
 
 
 def _without_suffix(name: str) -> str:
