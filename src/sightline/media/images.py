@@ -25,7 +25,7 @@ def to_uint8(image: Float[Tensor, "..."] | Float[np.ndarray, "..."]) -> UInt8[np
 
 
 def to_float(image: np.ndarray) -> Float[np.ndarray, "..."]:
-    """Bring 8-bit or 16-bit pictures (or floats, unchanged) to float32 in [0, 1]."""
+    """Bring 8-bit or 16-bit pictures (or floats, unchanged) of any shape to float32 in [0, 1]."""
     if image.dtype == np.uint8:
         return image.astype(np.float32) / np.float32(255)
     if image.dtype == np.uint16:

@@ -61,7 +61,7 @@ def write_video(
 
 
 def write_frames(folder: Path | str, frames: Iterable[np.ndarray]) -> int:
-    """Write frames as 0000.png, 0001.png … into a folder; returns how many there were."""
+    """Write frames, grey, RGB or RGBA, as 0000.png, 0001.png … into a folder; returns how many there were."""
     folder = Path(folder)
     count = 0
     for count, frame in enumerate(frames, start=1):

@@ -9,7 +9,6 @@ inside the picture, and the mean over channels.
 import math
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -83,6 +82,6 @@ def _filter(image: Tensor, weights: list[float]) -> Tensor:
         length = image.shape[axis] - len(weights) + 1
         total = image.narrow(axis, 0, length) * weights[0]
         for shift, weight in enumerate(weights[1:], start=1):
-            total = torch.add(total, image.narrow(axis, shift, length), alpha=weight)
+            total.add_(image.narrow(axis, shift, length), alpha=weight)
         image = total
     return image
