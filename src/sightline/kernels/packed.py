@@ -36,7 +36,7 @@ class Intervals:
     @property
     def ray_indices(self) -> Tensor:
         """(n,) ray of each interval."""
-        return torch.repeat_interleave(torch.arange(self.rays, device=self.offsets.device), self.counts)
+        return indices_from_offsets(self.offsets)
 
 
 def offsets_from_counts(counts: Tensor) -> Tensor:
@@ -54,6 +54,8 @@ class Samples:
     """(n,) distance along the ray"""
     lengths: Tensor
     """(n,) length of the part of the ray that each sample stands for"""
+    ray_indices: Tensor
+    """(n,) int64 ray of each sample"""
 
     def __len__(self) -> int:
         return len(self.distances)
@@ -63,8 +65,9 @@ class Samples:
         """Number of rays, those without samples too."""
         return len(self.offsets) - 1
 
-    @property
-    def ray_indices(self) -> Tensor:
-        """(n,) ray of each sample."""
-        counts = self.offsets[1:] - self.offsets[:-1]
-        return torch.repeat_interleave(torch.arange(self.rays, device=self.offsets.device), counts)
+
+def indices_from_offsets(offsets: Tensor) -> Tensor:
+    """(n,) ray of each element, for (rays + 1,) offsets."""
+    return torch.repeat_interleave(
+        torch.arange(len(offsets) - 1, device=offsets.device), offsets[1:] - offsets[:-1]
+    )

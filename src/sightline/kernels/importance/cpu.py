@@ -11,9 +11,9 @@ from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
 
 @kernel(
     "void(int64[::1], float32[::1], float32[::1], float32[::1], int64[::1], float32[::1], float32[::1], float32[::1],"
-    " int64, int64)"
+    " int64[::1], int64, int64)"
 )
-def _resample(bin_offsets, starts, ends, weights, offsets, jitter, distances, lengths, first, last):
+def _resample(bin_offsets, starts, ends, weights, offsets, jitter, distances, lengths, indices, first, last):
     zero, one, tiny = np.float32(0), np.float32(1), np.float32(1e-30)
     for ray in range(first, last):
         begin, end = offsets[ray], offsets[ray + 1]
@@ -44,6 +44,7 @@ def _resample(bin_offsets, starts, ends, weights, offsets, jitter, distances, le
             size = ends[n] - starts[n]
             part = min(max((limit - before) / max(weights[n], tiny), zero), one)
             upper = occupied + part * size
+            indices[begin + k] = ray
             lengths[begin + k] = max(upper - edge, zero)
             edge = upper
 
@@ -56,7 +57,7 @@ def resample(bins: Intervals, weights: Tensor, counts: Tensor, jitter: Tensor) -
     arrays = [
         t.contiguous().numpy() for t in (bins.offsets, bins.starts, bins.ends, weights, offsets, jitter)
     ]
-    parallel.over_ranges(
-        _resample.compiled(), bins.rays, *arrays, distances.numpy(), lengths.numpy(), least=256
-    )
-    return Samples(offsets, distances, lengths)
+    indices = torch.empty(len(distances), dtype=torch.int64)
+    outs = distances.numpy(), lengths.numpy(), indices.numpy()
+    parallel.over_ranges(_resample.compiled(), bins.rays, *arrays, *outs, least=256)
+    return Samples(offsets, distances, lengths, indices)

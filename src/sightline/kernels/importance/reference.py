@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
+from sightline.kernels.packed import Intervals, Samples, indices_from_offsets, offsets_from_counts
 
 
 def resample(bins: Intervals, weights: Tensor, counts: Tensor, jitter: Tensor) -> Samples:
@@ -28,7 +28,7 @@ def resample(bins: Intervals, weights: Tensor, counts: Tensor, jitter: Tensor) -
         distances[first:last] = _invert(wanted, cumulative, w, starts, sizes).to(distances.dtype)
         edges = _invert(strata, cumulative, w, occupied[:-1], sizes)
         lengths[first:last] = (edges[1:] - edges[:-1]).to(lengths.dtype)
-    return Samples(offsets, distances, lengths)
+    return Samples(offsets, distances, lengths, indices_from_offsets(offsets))
 
 
 def _invert(quantiles: Tensor, cumulative: Tensor, weights: Tensor, starts: Tensor, sizes: Tensor) -> Tensor:

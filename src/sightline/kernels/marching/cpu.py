@@ -1,4 +1,4 @@
-"""Ray marching through a density grid in Numba.
+"""Ray marching through a opacity grid in Numba.
 
 A coarse grid of block maxima is asked first: in a block without matter the ray steps on without touching the fine grid,
 which does not fit into the first-level cache.
@@ -11,15 +11,16 @@ from torch import Tensor
 from sightline.kernels import parallel
 from sightline.kernels.compiling import inline, kernel
 from sightline.kernels.marching.grid import MarchSettings
-from sightline.kernels.packed import Intervals, offsets_from_counts
-
-BLOCK = 8
+from sightline.kernels.occupancy.reference import BLOCK
+from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
 
 
 @inline
-def _contract(x, y, z):
-    """The point in the unit cube, for contracted space."""
-    one = np.float32(1)
+def _to_cube(x, y, z, contracted):
+    """The point in the unit cube that the grid covers."""
+    one, half = np.float32(1), np.float32(0.5)
+    if not contracted:
+        return (x + one) * half, (y + one) * half, (z + one) * half
     ax, ay, az = abs(x), abs(y), abs(z)
     norm = max(ax, max(ay, az))
     if norm > one:
@@ -49,7 +50,7 @@ def _slab(o, d, reach):
     " float32, int64, float32[::1], float32[::1], float32[::1], int64[::1], int64, int64)"
 )
 def _march(
-    origins, directions, grid, coarse, contracted, step, near, far, threshold, max_bins, starts, ends, densities, counts,
+    origins, directions, grid, coarse, contracted, step, near, far, threshold, max_bins, starts, ends, opacities, counts,
     first, last,
 ):  # fmt: skip
     side = grid.shape[0]
@@ -78,45 +79,57 @@ def _march(
             bins += 1
             middle = (t + stop) * half
             x, y, z = ox + middle * dx, oy + middle * dy, oz + middle * dz
-            if contracted:
-                x, y, z = _contract(x, y, z)
-            else:
-                x, y, z = (x + one) * half, (y + one) * half, (z + one) * half
+            x, y, z = _to_cube(x, y, z, contracted)
             i = min(max(np.int64(x * cells), 0), top)
             j = min(max(np.int64(y * cells), 0), top)
             k = min(max(np.int64(z * cells), 0), top)
-            size = stop - t
-            if coarse[k // BLOCK, j // BLOCK, i // BLOCK] * size > threshold:
-                density = grid[k, j, i]
-                if density * size > threshold:
+            if coarse[k // BLOCK, j // BLOCK, i // BLOCK] > threshold:
+                opacity = grid[k, j, i]
+                if opacity > threshold:
                     starts[write] = t
                     ends[write] = stop
-                    densities[write] = density
+                    opacities[write] = opacity
                     write += 1
             t = stop
         counts[ray] = write - begin
 
 
-def coarsen(grid: Tensor) -> Tensor:
-    """Largest density in each block of the grid."""
-    return torch.nn.functional.max_pool3d(grid[None, None], BLOCK, ceil_mode=True)[0, 0].contiguous()
+@kernel(
+    "void(float32[:,::1], float32[:,::1], int64[::1], float32[::1], boolean, float32[:,::1], int64, int64)"
+)
+def _locate(origins, directions, indices, distances, contracted, out, first, last):
+    for n in range(first, last):
+        ray, t = indices[n], distances[n]
+        x = origins[ray, 0] + t * directions[ray, 0]
+        y = origins[ray, 1] + t * directions[ray, 1]
+        z = origins[ray, 2] + t * directions[ray, 2]
+        out[n, 0], out[n, 1], out[n, 2] = _to_cube(x, y, z, contracted)
+
+
+def locate(origins: Tensor, directions: Tensor, samples: Samples, contracted: bool) -> Tensor:
+    """Unit-cube points of samples; see `sightline.kernels.marching.locate`."""
+    out = torch.empty(len(samples), 3)
+    arrays = (origins, directions, samples.ray_indices, samples.distances)
+    inputs = [t.contiguous().numpy() for t in arrays]
+    parallel.over_ranges(_locate.compiled(), len(samples), *inputs, contracted, out.numpy(), least=4096)
+    return out
 
 
 def march(
-    origins: Tensor, directions: Tensor, grid: Tensor, settings: MarchSettings
+    origins: Tensor, directions: Tensor, grid: Tensor, coarse: Tensor, settings: MarchSettings
 ) -> tuple[Intervals, Tensor]:
     """Find the bins with matter; see `sightline.kernels.marching.march`."""
     rays = len(origins)
     capacity = rays * settings.max_bins
     # Untouched pages of these are never given memory by the operating system.
-    starts, ends, densities = (np.empty(capacity, np.float32) for _ in range(3))
+    starts, ends, opacities = (np.empty(capacity, np.float32) for _ in range(3))
     counts = np.zeros(rays, np.int64)
     ranges = parallel.split(rays, max(1, min(parallel.thread_count(), rays // 64)))
     fixed = (
         origins.float().contiguous().numpy(),
         directions.float().contiguous().numpy(),
         grid.float().contiguous().numpy(),
-        coarsen(grid.float()).numpy(),
+        coarse.float().contiguous().numpy(),
         settings.contracted,
         *(np.float32(v) for v in (settings.step, settings.near, settings.far, settings.threshold)),
         settings.max_bins,
@@ -124,7 +137,7 @@ def march(
     function = _march.compiled()
     if ranges:
         parallel.run(
-            [lambda a=a, b=b: function(*fixed, starts, ends, densities, counts, a, b) for a, b in ranges]
+            [lambda a=a, b=b: function(*fixed, starts, ends, opacities, counts, a, b) for a, b in ranges]
         )
     pieces = [(a * settings.max_bins, a * settings.max_bins + int(counts[a:b].sum())) for a, b in ranges]
 
@@ -133,4 +146,4 @@ def march(
         return torch.from_numpy(np.concatenate(parts) if parts else np.empty(0, np.float32))
 
     offsets = offsets_from_counts(torch.from_numpy(counts))
-    return Intervals(offsets, joined(starts), joined(ends)), joined(densities)
+    return Intervals(offsets, joined(starts), joined(ends)), joined(opacities)

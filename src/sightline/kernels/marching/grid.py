@@ -1,4 +1,4 @@
-"""The space that is marched through: a density grid over a box, or over all of space by contraction."""
+"""The space that is marched through: an opacity grid over a box, or over all of space by contraction."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class MarchSettings:
     far: float
     """largest distance from the centre, in the maximum norm, that is marched to (contracted scenes)"""
     threshold: float
-    """bins whose optical thickness (density × length) in the grid is below this are skipped"""
+    """bins whose opacity in the grid is not above this are skipped"""
     max_bins: int = 1024
 
 

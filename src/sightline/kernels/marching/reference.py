@@ -1,10 +1,10 @@
-"""Ray marching through a density grid in plain PyTorch: the definition."""
+"""Ray marching through a opacity grid in plain PyTorch: the definition."""
 
 import torch
 from torch import Tensor
 
 from sightline.kernels.marching.grid import MarchSettings, contract
-from sightline.kernels.packed import Intervals, offsets_from_counts
+from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
 
 
 def march(
@@ -14,7 +14,7 @@ def march(
     side = grid.shape[0]
     t, end = _limits(origins, directions, settings)
     alive = t < end
-    starts, ends, densities, kept = [], [], [], []
+    starts, ends, opacities, kept = [], [], [], []
     for _ in range(settings.max_bins):
         if not alive.any():
             break
@@ -25,11 +25,11 @@ def march(
         stop = torch.minimum(t + length, end)
         middle = origins + ((t + stop) / 2)[:, None] * directions
         cell = (contract(middle, settings.contracted) * side).long().clamp(0, side - 1)
-        density = grid[cell[:, 2], cell[:, 1], cell[:, 0]]
-        kept.append(alive & (density * (stop - t) > settings.threshold))
+        opacity = grid[cell[:, 2], cell[:, 1], cell[:, 0]]
+        kept.append(alive & (opacity > settings.threshold))
         starts.append(t)
         ends.append(stop)
-        densities.append(density)
+        opacities.append(opacity)
         t = torch.where(alive, stop, t)
         alive = alive & (t < end)
     if not kept:
@@ -38,7 +38,7 @@ def march(
         return Intervals(zeros, empty, empty), empty
     mask = torch.stack(kept, 1)
     counts = mask.sum(1)
-    values = [torch.stack(column, 1)[mask] for column in (starts, ends, densities)]
+    values = [torch.stack(column, 1)[mask] for column in (starts, ends, opacities)]
     return Intervals(offsets_from_counts(counts), values[0], values[1]), values[2]
 
 
@@ -50,3 +50,9 @@ def _limits(origins: Tensor, directions: Tensor, settings: MarchSettings) -> tup
     a, b = (-reach - origins) / safe, (reach - origins) / safe
     first = torch.minimum(a, b).amax(-1).clamp(min=settings.near)
     return first, torch.maximum(a, b).amin(-1)
+
+
+def locate(origins: Tensor, directions: Tensor, samples: Samples, contracted: bool) -> Tensor:
+    """Unit-cube points of samples; see `sightline.kernels.marching.locate`."""
+    index = samples.ray_indices
+    return contract(origins[index] + samples.distances[:, None] * directions[index], contracted)

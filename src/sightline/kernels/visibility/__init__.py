@@ -1,4 +1,4 @@
-"""Which bins of a ray can be seen, from the densities that the occupancy grid keeps (no network is asked)."""
+"""Which bins of a ray can be seen, from the opacities that a grid keeps (no network is asked)."""
 
 from torch import Tensor
 
@@ -10,24 +10,23 @@ __all__ = ["bin_weights"]
 
 
 def bin_weights(
-    bins: Intervals, densities: Tensor, largest_alpha: float = 1.0, least_transmittance: float = 0.0
-) -> Tensor:
-    """Compute the weight T·(1 - exp(-σδ)) of every bin of each ray (NeRF, equation 3).
-
-    The grid keeps a moving maximum per cell, so a cell that a surface only grazes looks opaque for every ray through
-    it. `largest_alpha` caps what one bin may hide: with 0.7, what lies behind keeps three tenths of the light.
+    bins: Intervals, opacities: Tensor, largest: float = 0.99, least_transmittance: float = 0.0, floor: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Compute the weight T·α of every bin of each ray (NeRF, equation 3).
 
     Args:
         bins: packed bins.
-        densities: (n,) density in each.
-        largest_alpha: cap of a bin's opacity.
-        least_transmittance: bins that less light reaches get weight 0: they are not visible.
+        opacities: (n,) opacity α of each.
+        largest: cap of α, below 1, so that an error of the grid cannot hide everything behind it.
+        least_transmittance: bins that less light reaches are not visible: they get no weight at all.
+        floor: part of a ray's weight that is added, evenly over its visible bins, so that errors are found out.
 
     Returns:
-        (n,) weights. Not differentiable.
+        (n,) weights with the floor, and (rays,) the sum of the weights without it. Not differentiable.
     """
-    if not use_compiled(densities):
-        return reference.bin_weights(bins, densities, largest_alpha, least_transmittance)
+    settings = largest, least_transmittance, floor
+    if not use_compiled(opacities):
+        return reference.bin_weights(bins, opacities, *settings)
     from sightline.kernels.visibility import cpu
 
-    return cpu.bin_weights(bins, densities, largest_alpha, least_transmittance)
+    return cpu.bin_weights(bins, opacities, *settings)

@@ -1,6 +1,4 @@
-"""Visibility of bins from the densities of a grid, in Numba."""
-
-import math
+"""Visibility of bins from the opacities of a grid, in Numba."""
 
 import numpy as np
 import torch
@@ -11,24 +9,35 @@ from sightline.kernels.compiling import kernel
 from sightline.kernels.packed import Intervals
 
 
-@kernel(
-    "void(int64[::1], float32[::1], float32[::1], float32[::1], float32, float32, float32[::1], int64, int64)"
-)
-def _bin_weights(offsets, starts, ends, densities, largest, least, out, first, last):
+@kernel("void(int64[::1], float32[::1], float32, float32, float32, float32[::1], float32[::1], int64, int64)")
+def _bin_weights(offsets, opacities, largest, least, floor, out, totals, first, last):
+    zero, one = np.float32(0), np.float32(1)
     for ray in range(first, last):
-        transmittance = np.float32(1)
-        for n in range(offsets[ray], offsets[ray + 1]):
-            alpha = min(np.float32(1) - math.exp(-densities[n] * (ends[n] - starts[n])), largest)
-            out[n] = transmittance * alpha if transmittance >= least else np.float32(0)
-            transmittance *= np.float32(1) - alpha
+        begin, end = offsets[ray], offsets[ray + 1]
+        transmittance, total = one, zero
+        hidden = end
+        for n in range(begin, end):
+            if transmittance < least:
+                hidden = n
+                break
+            alpha = min(opacities[n], largest)
+            out[n] = transmittance * alpha
+            total += transmittance * alpha
+            transmittance *= one - alpha
+        out[hidden:end] = zero
+        totals[ray] = total
+        if hidden > begin:
+            spread = floor * total / np.float32(hidden - begin)
+            for n in range(begin, hidden):
+                out[n] += spread
 
 
 def bin_weights(
-    bins: Intervals, densities: Tensor, largest_alpha: float, least_transmittance: float
-) -> Tensor:
+    bins: Intervals, opacities: Tensor, largest: float, least_transmittance: float, floor: float
+) -> tuple[Tensor, Tensor]:
     """Weights of packed bins; see `sightline.kernels.visibility.bin_weights`."""
-    out = torch.empty_like(densities)
-    arrays = [t.contiguous().numpy() for t in (bins.offsets, bins.starts, bins.ends, densities)]
-    limits = np.float32(largest_alpha), np.float32(least_transmittance)
-    parallel.over_ranges(_bin_weights.compiled(), bins.rays, *arrays, *limits, out.numpy(), least=256)
-    return out
+    out, totals = torch.empty_like(opacities), opacities.new_empty(bins.rays)
+    arrays = [t.contiguous().numpy() for t in (bins.offsets, opacities)]
+    limits = [np.float32(v) for v in (largest, least_transmittance, floor)]
+    parallel.over_ranges(_bin_weights.compiled(), bins.rays, *arrays, *limits, out.numpy(), totals.numpy(), least=256)
+    return out, totals

@@ -1,4 +1,4 @@
-"""Visibility of bins from the densities of a grid, in plain PyTorch: the definition."""
+"""Visibility of bins from the opacities of a grid, in plain PyTorch: the definition."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,20 @@ from sightline.kernels.packed import Intervals
 
 
 def bin_weights(
-    bins: Intervals, densities: Tensor, largest_alpha: float, least_transmittance: float
-) -> Tensor:
+    bins: Intervals, opacities: Tensor, largest: float, least_transmittance: float, floor: float
+) -> tuple[Tensor, Tensor]:
     """Weights of packed bins; see `sightline.kernels.visibility.bin_weights`."""
-    thickness = densities.double() * (bins.ends - bins.starts).double()
-    if largest_alpha < 1:
-        thickness = thickness.clamp(
-            max=-torch.log1p(torch.tensor(-largest_alpha, dtype=torch.float64)).item()
-        )
-    total = torch.cat([thickness.new_zeros(1), thickness.cumsum(0)])
-    before = total[:-1] - total[bins.offsets[:-1]][bins.ray_indices]
-    transmittance = torch.exp(-before)
-    weights = transmittance * -torch.expm1(-thickness)
-    return torch.where(transmittance < least_transmittance, 0, weights).to(densities.dtype)
+    index = bins.ray_indices
+    alphas = opacities.double().clamp(max=largest)
+    logarithm = torch.cat([alphas.new_zeros(1), torch.log1p(-alphas).cumsum(0)])
+    transmittance = torch.exp(logarithm[:-1] - logarithm[bins.offsets[:-1]][index])
+    visible = transmittance >= least_transmittance
+    weights = torch.where(visible, transmittance * alphas, 0)
+
+    def per_ray(values: Tensor) -> Tensor:
+        return values.new_zeros(bins.rays).index_add(0, index, values)
+
+    total = per_ray(weights)
+    spread = floor * (total / per_ray(visible.double()).clamp(min=1))[index]
+    spread = torch.where(visible, spread, 0)
+    return (weights + spread).to(opacities.dtype), total.to(opacities.dtype)

@@ -1,0 +1,79 @@
+"""Settings of `ngp`, and what the command line knows of it without loading torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sightline.methods.registry import MethodInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class NgpConfig:
+    """Hash-grid radiance field with a density grid."""
+
+    scene: Literal["auto", "bounded", "unbounded"] = "auto"
+    """bounded: matter only in a box (found from alpha, or given by the capture). unbounded: a box of interest and
+    everything around it, by contraction. auto: bounded where the images carry alpha, else unbounded."""
+    levels: int = 8
+    """resolutions of the hash grid"""
+    features: int = 2
+    """numbers per hash-table entry"""
+    log2_entries: int = 19
+    """binary logarithm of the entries of one level's table"""
+    coarsest: int = 16
+    """cells per axis of the coarsest level"""
+    finest: int = 1024
+    """cells per axis of the finest level, over the box (bounded) or over the contracted space (unbounded)"""
+    hidden: int = 64
+    """width of the hidden layers"""
+    geometry_features: int = 16
+    """outputs of the density network; the first is the density's logarithm, and all go to the colour network"""
+    colour_layers: int = 2
+    """hidden layers of the colour network"""
+    grid: int = 128
+    """cells per axis of the density grid"""
+    bins_per_box: int = 128
+    """marching bins along the side of the box"""
+    batch_samples: int = 16384
+    """samples of one training step; the number of rays follows"""
+    samples_per_ray: int = 12
+    """samples of a training ray whose way is opaque"""
+    largest_alpha: float = 0.9
+    """what one bin of the density grid may hide at most when samples are placed"""
+    floor: float = 0.05
+    """part of the samples that is spread evenly over the visible bins"""
+    per_bin: int = 4
+    """samples per bin at most"""
+    render_samples: int = 24
+    """the same when rendering"""
+    learning_rate: float = 1e-2
+    """of the hash table and the networks"""
+    final_rate: float = 0.05
+    """part of the learning rate that is left at the end"""
+    decay_from: float = 0.4
+    """part of the training after which the learning rate begins to fall, exponentially"""
+    weight_decay: float = 1e-6
+    """of the networks' weights"""
+    random_background: bool = True
+    """put images with alpha on a random colour for every ray, so that empty space has to be empty"""
+    distortion: float = 0.0
+    """weight of the distortion loss (mip-NeRF 360, equation 15)"""
+    refresh_every: int = 16
+    """training steps between looks at the density grid"""
+    refresh_cells: int = 65536
+    """cells that are looked at each time"""
+    refresh_rate: float = 0.5
+    """how far a cell moves towards what is found at a look"""
+    observe_rate: float = 0.1
+    """how far a cell moves towards what a training sample finds in it"""
+
+
+INFO = MethodInfo(
+    name="ngp",
+    summary="hash-grid radiance field: one scene, in about a minute on two CPU cores",
+    paper="Müller, Evans, Schied, Keller: Instant Neural Graphics Primitives with a Multiresolution Hash Encoding, SIGGRAPH 2022",
+    learns="one scene",
+    config="sightline.methods.ngp.config:NgpConfig",
+    method="sightline.methods.ngp.method:Ngp",
+    presets={"auto": {"scene": "auto"}, "bounded": {"scene": "bounded"}, "unbounded": {"scene": "unbounded"}},
+    default_preset="auto",
+)

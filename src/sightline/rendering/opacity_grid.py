@@ -1,0 +1,98 @@
+"""A grid of opacities that follows a field while it learns, and tells rays where matter is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sightline.kernels import occupancy
+from sightline.kernels.marching import uncontract
+
+
+class OpacityGrid(nn.Module):
+    """Running mean, in every cell of the unit cube, of the part of the light that a marching bin takes.
+
+    It does what the occupancy grid of Müller et al. 2022 (appendix E.3) does, and more: its values are good enough to
+    place samples by, so no network has to be asked where a ray meets matter.
+
+    Args:
+        side: cells per axis.
+        step: length of a marching bin inside the box, model units.
+        contracted: whether the cube holds all of space (`sightline.kernels.marching.contract`).
+        initial: value that every cell starts with, so that rays sample everywhere at first.
+    """
+
+    opacity: Tensor
+
+    def __init__(self, side: int, step: float, contracted: bool, initial: float = 0.02):
+        super().__init__()
+        self.side, self.step, self.contracted = side, step, contracted
+        self.register_buffer("opacity", torch.full((side, side, side), initial))
+        self._coarse: Tensor | None = None
+
+    @property
+    def coarse(self) -> Tensor:
+        """Maxima of the grid's blocks, made again after the grid was loaded or changed."""
+        if self._coarse is None or self._coarse.device != self.opacity.device:
+            self._coarse = occupancy.coarsen(self.opacity)
+        return self._coarse
+
+    def changed(self) -> None:
+        """Say that `opacity` was written to."""
+        self._coarse = None
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self.changed()
+
+    def points_in(
+        self, cells: Tensor, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n 3"]:
+        """Random unit-cube points, one in each of the cells given as flat indices."""
+        x, y, z = cells % self.side, cells // self.side % self.side, cells // self.side**2
+        corner = torch.stack([x, y, z], -1).to(self.opacity.dtype)
+        jitter = torch.rand(len(cells), 3, generator=generator, device=cells.device)
+        return (corner + jitter) / self.side
+
+    @torch.no_grad()
+    def observe(self, cube: Float[Tensor, "n 3"], sigmas: Float[Tensor, "n"], rate: float) -> None:
+        """Let the cells of unit-cube points follow the densities (per model unit) found there."""
+        occupancy.observe(self.opacity, self.coarse, cube, sigmas, self.step, self.contracted, rate)
+
+    @torch.no_grad()
+    def refresh(
+        self,
+        field: Callable[[Tensor], Tensor],
+        cells: Tensor,
+        rate: float,
+        generator: torch.Generator | None = None,
+        chunk: int = 1 << 18,
+    ) -> None:
+        """Look at a random point in each of some cells (flat indices); block maxima are made new.
+
+        Args:
+            field: density per model unit at unit-cube points (n, 3).
+            rate: how far each cell moves towards what is found.
+        """
+        for part in cells.split(chunk):
+            points = self.points_in(part, generator)
+            self.observe(points, field(points), rate)
+        self.changed()
+
+    def random_cells(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Flat indices of `count` cells, drawn evenly; all cells in order where there are no more."""
+        total = self.side**3
+        device = self.opacity.device
+        if count >= total:
+            return torch.arange(total, device=device)
+        return torch.randint(total, (count,), generator=generator, device=device)
+
+    def extent(self, threshold: float) -> Float[Tensor, "2 3"]:
+        """Corners, in the model frame, of the box around all cells more opaque than `threshold`."""
+        filled = (self.opacity > threshold).nonzero()[:, [2, 1, 0]]
+        if not len(filled):
+            return torch.tensor([[-1.0] * 3, [1.0] * 3], device=self.opacity.device)
+        cube = torch.stack([filled.amin(0), filled.amax(0) + 1]).to(self.opacity.dtype) / self.side
+        return uncontract(cube, self.contracted)
