@@ -12,6 +12,10 @@ if not os.environ.get("SIGHTLINE_NO_SHAPE_CHECKS"):
     install_import_hook([f"sightline.{name}" for name in _CHECKED], "beartype.beartype")
 
 
+# Tests download nothing, whatever network there is; commands that they start inherit this.
+os.environ.setdefault("SIGHTLINE_OFFLINE", "1")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of reference data and golden numbers, which is not part of the repository."""

@@ -1,6 +1,7 @@
 """LPIPS, the learned perceptual distance (Zhang et al. 2018), version 0.1, on VGG-16 or AlexNet features."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -145,11 +146,14 @@ class Lpips(nn.Module):
             )
         x, y = self._normalise(prediction), self._normalise(truth)
         terms = []
-        # Stage by stage, so that only one layer of both pictures is held at a time.
-        for stage, head in zip(self.backbone.stages(), self.heads, strict=True):
-            x, y = stage(x), stage(y)
-            squares = (_unit(x) - _unit(y)).square()
-            terms.append(torch.einsum("bchw,c->bhw", squares, head).mean((-2, -1)))
+        # TF32 keeps ten bits of a number: without it the same pictures give the same figure on every device.
+        cudnn = torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if x.is_cuda else nullcontext()
+        with cudnn:
+            # Stage by stage, so that only one layer of both pictures is held at a time.
+            for stage, head in zip(self.backbone.stages(), self.heads, strict=True):
+                x, y = stage(x), stage(y)
+                squares = (_unit(x) - _unit(y)).square()
+                terms.append(torch.einsum("bchw,c->bhw", squares, head).mean((-2, -1)))
         return torch.stack(terms, -1).reshape(*prediction.shape[:-3], len(terms))
 
     def _normalise(self, images: Tensor) -> Tensor:
