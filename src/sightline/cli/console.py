@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from typing import Any
 
 from sightline.foundation.errors import logger
@@ -33,3 +34,15 @@ def show_messages() -> None:
 def print_json(value: Any) -> None:
     """Print a result for programs."""
     print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+def print_table(table: Any) -> None:
+    """Print a `media.tables.Table` on stdout, drawn with lines on a terminal."""
+    from sightline.media.tables import to_rich, to_text
+
+    if not sys.stdout.isatty():
+        print(to_text(table), end="")
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(to_rich(table))

@@ -29,7 +29,7 @@ class TrainingLog:
         path = folder / METRICS
         kept = _lines_until(path, resume_step)
         try:
-            self._file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - open for the whole training
+            self._file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - until `close`
             self._file.writelines(kept)
             self._file.flush()
             self._board: SummaryWriter | None = SummaryWriter(

@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -44,7 +44,7 @@ class Team:
         self.rank, self.world = fabric.global_rank, fabric.world_size
         self.device = fabric.device
         # Decisions travel as CPU tensors, so that taking them never waits for a GPU.
-        self._group = dist.new_group(backend="gloo") if self.world > 1 else None
+        self._group: Any = dist.new_group(backend="gloo") if self.world > 1 else None
 
     @property
     def first(self) -> bool:
@@ -155,7 +155,8 @@ def _spawn(
     stop.defer()
     try:
         with stop, _shared_cores(settings.devices):
-            return fabric.launch(_in_child, _Job(flag, errors, work, arguments)).value
+            job: Any = _Job(flag, errors, work, arguments)
+            return fabric.launch(cast(Callable[[Fabric], Any], _in_child), job).value
     except Exception as failure:
         if not errors.empty():
             kind, *details = errors.get()

@@ -101,7 +101,9 @@ class Validator:
 
     def _render(self, method: Method) -> tuple[float, dict[str, float], np.ndarray]:
         sources = self.capture.split("train") if self.needs_sources else None
-        render = PictureRenderer(method, method.encode(sources), chunk=self.chunk)
+        painted = self.capture.background == "black" and self.capture.images.channels != 4
+        background = torch.zeros(3) if painted else None
+        render = PictureRenderer(method, method.encode(sources), background=background, chunk=self.chunk)
         if self.pixels is None:
             self.pixels = self._settle(render)
         if not self._views:

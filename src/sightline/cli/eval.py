@@ -1,0 +1,120 @@
+"""`sightline eval RUN`, `sightline eval --images FOLDER --data DATA`: scores on held-out views."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from sightline.cli.arguments import parse
+from sightline.cli.console import print_json, print_table
+from sightline.foundation.errors import InputError
+from sightline.foundation.files import write_json
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Where to look and what to compare."""
+
+    run: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
+    """run folder to score; its data and settings are known"""
+    images: Path | None = None
+    """folder of pictures to score instead, made by anything; needs --data"""
+    data: Path | None = None
+    """where the data is, if not at its recorded place"""
+    split: str = "test"
+    """whose views are scored: train, val or test"""
+    every: int = 1
+    """take each K-th view of the split"""
+    downscale: float | None = None
+    """divide the images' size by this; by default what the run was trained with"""
+    protocol: str = "sightline"
+    """how pictures are compared and scores averaged"""
+    background: str | None = None
+    """colour behind what is transparent; white where not given"""
+    best: bool = False
+    """use the weights with the highest validation PSNR instead of the latest"""
+    format: str | None = None
+    """format of the data, with --images; detected where not given"""
+    holdout: int | None = None
+    """with --images: hold out every so many-th view where the data has no split"""
+    split_rule: str | None = None
+    """with --images: how to split"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to render"""
+    chunk: int | None = None
+    """rays at a time; the method's own choice where not given"""
+    json: Path | None = None
+    """write what metrics.json holds to this file too; - prints it instead of the table"""
+
+
+def main(arguments: list[str]) -> int:
+    """Score; prints a table of the views, or JSON."""
+    parsed = parse(
+        Arguments,
+        arguments,
+        program="eval",
+        description="Scores a run, or a folder of pictures, on held-out views.",
+    )
+    if (parsed.run is None) == (parsed.images is None):
+        raise InputError(
+            "What to score is not clear", fix="Give a run folder, or --images FOLDER with --data DATA"
+        )
+    evaluation = _score_run(parsed) if parsed.run is not None else _score_images(parsed)
+    if parsed.json is not None and str(parsed.json) == "-":
+        print_json(evaluation.metrics)
+        return 0
+    if parsed.json is not None:
+        write_json(parsed.json, evaluation.metrics)
+    from sightline.evaluation.tables import view_table
+
+    metrics = evaluation.metrics
+    print_table(
+        view_table(metrics, f"{metrics['method']}, {metrics['split']}, protocol {metrics['protocol']}")
+    )
+    if evaluation.folder is not None:
+        print(evaluation.folder)
+    return 0
+
+
+def _score_run(parsed: Arguments) -> Any:
+    if any(value is not None for value in (parsed.format, parsed.holdout, parsed.split_rule)):
+        raise InputError(
+            "--format, --holdout and --split-rule go with --images only",
+            fix="A run is scored on the views that were held out when it was trained",
+        )
+    from sightline.workflows.evaluate import evaluate_run
+
+    assert parsed.run is not None
+    return evaluate_run(
+        parsed.run,
+        data=parsed.data,
+        split=parsed.split,
+        every=parsed.every,
+        downscale=parsed.downscale,
+        protocol=parsed.protocol,
+        background=parsed.background,
+        device=parsed.device,
+        best=parsed.best,
+        chunk=parsed.chunk,
+    )
+
+
+def _score_images(parsed: Arguments) -> Any:
+    from sightline.captures import open_capture
+    from sightline.workflows.evaluate import evaluate_pictures, one_scene
+
+    assert parsed.images is not None
+    if parsed.data is None:
+        raise InputError("The data to compare the pictures with is missing", fix="Give it with --data")
+    options = {"format": parsed.format, "split_rule": parsed.split_rule}
+    options |= {} if parsed.holdout is None else {"holdout": parsed.holdout}
+    capture = open_capture(parsed.data, downscale=parsed.downscale or 1, **options)  # type: ignore[arg-type]
+    return evaluate_pictures(
+        parsed.images,
+        one_scene(capture),
+        split=parsed.split,
+        every=parsed.every,
+        protocol=parsed.protocol,
+        background=parsed.background,
+    )

@@ -1,0 +1,64 @@
+"""`sightline render RUN`: a video or pictures along a camera path."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from sightline.cli.arguments import JsonFlag, RunFolder, parse
+from sightline.cli.console import print_json
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What to render, and how."""
+
+    run: RunFolder
+    path: str = "orbit"
+    """orbit, spiral, circle, interpolate, train, val or test (the data's own cameras), or a FILE.json"""
+    frames: int = 120
+    """number of frames, for paths that are made"""
+    fps: float | None = None
+    """frames per second; what the path file says, else 30"""
+    size: str | None = None
+    """WIDTHxHEIGHT, or N for the longer side; the photos' size where not given"""
+    format: Literal["mp4", "gif", "png"] | None = None
+    """mp4, gif, or png for a folder of pictures; mp4 for paths and png for the data's own cameras"""
+    depth: bool = False
+    """write depth in colour beside it"""
+    background: str | None = None
+    """colour behind what is transparent (white, #rrggbb, 0.2,0.2,0.2), or transparent for RGBA pictures"""
+    elevation: float | None = None
+    """degrees above the subject, for an orbit"""
+    data: Path | None = None
+    """take cameras from this data instead of from what the run remembers"""
+    out: Path | None = None
+    """file or folder to write; in the run folder's renders/ where not given"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to render"""
+    best: bool = False
+    """use the weights with the highest validation PSNR instead of the latest"""
+    chunk: int | None = None
+    """rays at a time; the method's own choice where not given"""
+    json: JsonFlag = False
+
+
+def main(arguments: list[str]) -> int:
+    """Render; prints what was written."""
+    parsed = parse(
+        Arguments,
+        arguments,
+        program="render",
+        description="Renders a run along a camera path: video or pictures.",
+    )
+    from sightline.workflows.render import render_run
+
+    options = asdict(parsed)
+    run, as_json = options.pop("run"), options.pop("json")
+    rendered = render_run(run, **options)
+    if as_json:
+        print_json(rendered.to_json())
+    else:
+        print(rendered.path)
+        if rendered.depth is not None:
+            print(rendered.depth)
+    return 0

@@ -1,0 +1,123 @@
+"""The public Python interface: `sightline.load` and `sightline.train`.
+
+import sightline
+
+run = sightline.train("ngp", "data/fox", out="runs/fox", minutes=1, downscale=4)
+run = sightline.load("runs/fox")
+pictures = run.render(run.cameras("test"))
+run.evaluate()["psnr"]
+run.render_video("orbit", frames=60)
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sightline.captures import Capture
+from sightline.foundation.errors import InputError
+from sightline.geometry import Cameras
+from sightline.methods.base import Rendering, Scene
+from sightline.methods.registry import get_method_info
+from sightline.runs.run import Run
+from sightline.runs.settings import from_plain, refuse_unknown
+from sightline.workflows.evaluate import evaluate_run
+from sightline.workflows.options import TrainOptions, read_layers
+from sightline.workflows.paths import choose_cameras
+from sightline.workflows.render import Rendered, render_run
+from sightline.workflows.scenes import Device, LoadedScene, load_scene
+from sightline.workflows.train import continue_with, train_method
+
+
+class TrainedRun:
+    """A run folder to look at and to measure; weights are loaded when they are first needed.
+
+    Args:
+        run: the run folder.
+        device: where to render: "auto", "cpu" or "cuda".
+    """
+
+    def __init__(self, run: Run, device: Device = "auto"):
+        self.folder = run
+        self._device: Device = device
+
+    def __repr__(self) -> str:
+        return f"TrainedRun({str(self.path)!r})"
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @property
+    def config(self) -> Any:
+        """The method's configuration."""
+        return self.folder.config
+
+    @cached_property
+    def capture(self) -> Capture:
+        """What the run remembers of its data: cameras, names and splits, but no images."""
+        return self.folder.capture_info().as_capture()
+
+    @cached_property
+    def _loaded(self) -> LoadedScene:
+        return load_scene(self.folder, device=self._device)
+
+    @property
+    def scene(self) -> Scene:
+        """The trained scene, for its density and radiance where it has a field."""
+        return self._loaded.scene
+
+    def cameras(self, path: str = "test", *, frames: int = 120, size: str | None = None) -> Cameras:
+        """Make cameras: those of a split, or a path (orbit, spiral, circle, interpolate, a JSON file)."""
+        return choose_cameras(self.capture, path, frames=frames, size=size)
+
+    def render(
+        self, cameras: Cameras, *, background: Sequence[float] | None = None, chunk: int | None = None
+    ) -> list[Rendering]:
+        """Render every camera (in the frame of the data) over a background colour in [0, 1], else white."""
+        colour = None if background is None else (background[0], background[1], background[2])
+        render = self._loaded.renderer(colour, chunk)
+        return [render(cameras[index]) for index in range(len(cameras))]
+
+    def render_video(self, path: str = "orbit", **options: Any) -> Rendered:
+        """Render along a path into a video or pictures; options are those of `render_run`."""
+        return render_run(self.folder, path=path, **{"device": self._device, **options})
+
+    def evaluate(self, **options: Any) -> dict[str, Any]:
+        """Score held-out views; gives what `metrics.json` holds. Options are those of `evaluate_run`."""
+        return evaluate_run(self.folder, **{"device": self._device, **options}).metrics
+
+
+def load(run: Path | str, *, device: Device = "auto") -> TrainedRun:
+    """Open a run folder.
+
+    Raises:
+        InputError: there is no run, or a newer version wrote it.
+    """
+    return TrainedRun(Run.open(run), device)
+
+
+def train(method: str, data: Path | str, *, preset: str | None = None, **settings: Any) -> TrainedRun:
+    """Train a method on data; settings are the flags of `sightline train` by name, with _ for -.
+
+    Raises:
+        InputError: unknown settings, or something of the input is wrong.
+        RunError: the training failed; the last good checkpoint is kept.
+    """
+    info = get_method_info(method)
+    shared = [field.name for field in fields(TrainOptions)]
+    own = [field.name for field in fields(info.config_class())]
+    refuse_unknown(settings, [*shared, *own])
+    given = {name: value for name, value in settings.items() if name in shared}
+    file, out = given.get("config"), given.get("out")
+    resumed = Path(out) if given.get("resume") and out is not None else None
+    if given.get("resume") and out is None:
+        raise InputError("Which run shall go on is not said", fix="Give out=, the run folder")
+    layers = read_layers(info, preset=preset, file=None if file is None else Path(file), resumed=resumed)
+    checked = from_plain(TrainOptions, given)
+    options = continue_with(layers.options, **{name: getattr(checked, name) for name in given})
+    own_settings = {name: value for name, value in settings.items() if name in own}
+    config = from_plain(type(layers.config), own_settings, base=layers.config)
+    return TrainedRun(train_method(method, data, config, options).run, options.device)

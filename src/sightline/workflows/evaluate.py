@@ -1,0 +1,113 @@
+"""Scoring: a run, or a folder of pictures, against the held-out views of its data."""
+
+from pathlib import Path
+
+from sightline.captures import Capture, Collection
+from sightline.evaluation.evaluate import evaluate_scene
+from sightline.evaluation.folder import evaluate_folder
+from sightline.evaluation.protocols import DEFAULT_PROTOCOL, get_protocol
+from sightline.evaluation.results import Evaluation
+from sightline.evaluation.views import background_for, select_views
+from sightline.foundation.errors import InputError
+from sightline.runs.run import Run
+from sightline.workflows.counting import counting
+from sightline.workflows.scenes import Device, choose_device, load_scene
+
+
+def evaluate_run(
+    run: Run | Path | str,
+    *,
+    data: Path | str | None = None,
+    split: str = "test",
+    every: int = 1,
+    downscale: float | None = None,
+    protocol: str = DEFAULT_PROTOCOL,
+    background: str | None = None,
+    device: Device = "auto",
+    best: bool = False,
+    chunk: int | None = None,
+) -> Evaluation:
+    """Render a split's views with a run and score them; results go to `eval/` in the run folder.
+
+    Args:
+        run: the run or its folder.
+        data: where the data is, if not at its recorded place.
+        split: whose views are scored.
+        every: take each K-th view of the split.
+        downscale: divide the images' size by this, instead of by what the run was trained with.
+        protocol: name of a protocol.
+        background: colour behind what is transparent; white where not given.
+        best: use the weights with the highest validation PSNR.
+        chunk: rays at a time.
+
+    Raises:
+        InputError: the data is gone, has no such split, or the run cannot be loaded.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    get_protocol(protocol)
+    choose_device(device)
+    options = {} if downscale is None else {"downscale": downscale}
+    capture = one_scene(run.open_data(data, **options))
+    views = select_views(capture, split, every)
+    loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture))
+    render = loaded.renderer(background_for(capture, background).colour, chunk)
+    with counting("evaluating", len(views)) as on_view:
+        return evaluate_scene(
+            render,
+            capture,
+            run.path / "eval" / result_name(split, every, protocol, best),
+            method=run.method_name,
+            split=split,
+            every=every,
+            protocol=protocol,
+            background=background,
+            device=loaded.device,
+            on_view=on_view,
+        )
+
+
+def evaluate_pictures(
+    images: Path,
+    capture: Capture,
+    *,
+    split: str = "test",
+    every: int = 1,
+    protocol: str = DEFAULT_PROTOCOL,
+    background: str | None = None,
+    out: Path | None = None,
+) -> Evaluation:
+    """Score a folder of pictures, made by anything, against the views of a split."""
+    with counting("evaluating", len(select_views(capture, split, every))) as on_view:
+        return evaluate_folder(
+            images,
+            capture,
+            out,
+            split=split,
+            every=every,
+            protocol=protocol,
+            background=background,
+            on_view=on_view,
+        )
+
+
+def result_name(split: str, every: int = 1, protocol: str = DEFAULT_PROTOCOL, best: bool = False) -> str:
+    """Name the folder of an evaluation after what is not as usual."""
+    parts = [split, f"every-{every}" if every > 1 else "", "best" if best else ""]
+    parts.append(protocol if protocol != DEFAULT_PROTOCOL else "")
+    return "-".join(part for part in parts if part)
+
+
+def one_scene(data: Capture | Collection) -> Capture:
+    """Take data that must be one scene; InputError where it is a collection of many."""
+    if isinstance(data, Collection):
+        raise InputError(
+            f"This needs one scene, and the data is a collection of {len(data)}",
+            where=data.path,
+            fix="Give the folder of one of its objects",
+        )
+    return data
+
+
+def source_views(run: Run, capture: Capture) -> Capture | None:
+    """The views that a method sees a scene from: none for those that learnt the scene itself."""
+    return None if run.method_info.learns == "one scene" else capture.split("train")

@@ -1,0 +1,85 @@
+"""Camera paths by their name on the command line."""
+
+import re
+from pathlib import Path
+
+import torch
+
+from sightline.captures import Capture
+from sightline.foundation.errors import InputError
+from sightline.geometry import Cameras, trajectories
+
+PATHS = ("orbit", "spiral", "circle", "interpolate")
+SPLITS = ("train", "val", "test")
+
+
+def choose_cameras(
+    capture: Capture, path: str, *, frames: int = 120, size: str | None = None, elevation: float | None = None
+) -> Cameras:
+    """Make the cameras of a path around a capture.
+
+    Args:
+        path: one of `PATHS`, one of `SPLITS` (the capture's own cameras, with their lenses), or a JSON file.
+        frames: number of cameras of a path that is made.
+        size: WIDTHxHEIGHT, or N for the longer side; the capture's own where not given.
+        elevation: degrees above the focus, for an orbit.
+
+    Raises:
+        InputError: an unknown path or size, or a split without views.
+    """
+    if elevation is not None and path != "orbit":
+        raise InputError("Only an orbit has an elevation", where="--elevation", fix="Use --path orbit")
+    if path in SPLITS:
+        return _resized(capture.split(path).cameras, size)
+    reference = capture.cameras
+    if capture.splits.get("train"):
+        reference = reference[list(capture.splits["train"])]
+    width, height = parse_size(size, reference) if size else (None, None)
+    if path.lower().endswith(".json"):
+        return trajectories.from_file(Path(path), cameras=reference, width=width, height=height)
+    points = None
+    if capture.points is not None and len(capture.points):
+        points = torch.as_tensor(capture.points.positions)
+    if path == "orbit":
+        return trajectories.orbit(
+            reference, frames, elevation=elevation, width=width, height=height, points=points
+        )
+    if path == "spiral":
+        return trajectories.spiral(reference, frames, width=width, height=height, points=points)
+    if path == "circle":
+        return trajectories.circle(reference, frames, width=width, height=height, points=points)
+    if path == "interpolate":
+        return trajectories.interpolate(reference, frames, width=width, height=height)
+    known = ", ".join((*PATHS, *SPLITS))
+    raise InputError(f"There is no path {path!r}", where="--path", fix=f"Choose {known}, or a FILE.json")
+
+
+def parse_size(text: str, cameras: Cameras) -> tuple[int | None, int | None]:
+    """Read WIDTHxHEIGHT, or N: the longer side of the first camera's pictures, the other in its aspect."""
+    match = re.fullmatch(r"(\d+)(?:[xX×](\d+))?", text.strip())
+    if match is None or int(match[1]) == 0 or match[2] == "0":
+        raise InputError(
+            f"{text!r} is not a size", where="--size", fix="Give 800x600, or 800 for the longer side"
+        )
+    first = int(match[1])
+    if match[2] is not None:
+        return first, int(match[2])
+    wide = int(cameras.width[0]) >= int(cameras.height[0])
+    return (first, None) if wide else (None, first)
+
+
+def _resized(cameras: Cameras, size: str | None) -> Cameras:
+    """The same views at another size; with N each keeps its aspect."""
+    if size is None:
+        return cameras
+    parts = []
+    for index in range(len(cameras)):
+        camera = cameras[index]
+        width, height = parse_size(size, camera)
+        ratio = int(camera.width[0]) / int(camera.height[0])
+        if width is None:
+            width = max(1, round((height or 1) * ratio))
+        if height is None:
+            height = max(1, round(width / ratio))
+        parts.append(camera.resized(width, height))
+    return Cameras.concatenate(parts)

@@ -1,0 +1,237 @@
+"""Rendering a run along a camera path: a video, a gif, or pictures, and the same of its depth."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from sightline.evaluation.views import background_for, file_stems
+from sightline.foundation.errors import InputError, inform
+from sightline.geometry import Cameras
+from sightline.geometry.trajectories import frames_per_second
+from sightline.media.colour import colour_depth, depth_range
+from sightline.media.images import to_uint8, write_png
+from sightline.media.video import write_video
+from sightline.methods.base import Rendering
+from sightline.methods.pictures import PictureRenderer
+from sightline.runs.run import Run
+from sightline.workflows.counting import counting
+from sightline.workflows.evaluate import one_scene, source_views
+from sightline.workflows.paths import SPLITS, choose_cameras
+from sightline.workflows.scenes import Device, load_scene
+from sightline.workflows.side_writer import SideWriter
+
+Format = Literal["mp4", "gif", "png"]
+TRANSPARENT = "transparent"
+_LEAST_OPACITY = 1 / 512
+"""below half a step of 8 bits a pixel has no colour of its own"""
+_PREVIEWS = 12
+_PREVIEW_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Files that were written."""
+
+    path: Path
+    """a video, or a folder of pictures"""
+    depth: Path | None
+    frames: int
+    seconds_per_frame: float
+
+    def to_json(self) -> dict[str, Any]:
+        """What `sightline render --json` prints."""
+        return {
+            "path": self.path.as_posix(),
+            "depth": None if self.depth is None else self.depth.as_posix(),
+            "frames": self.frames,
+            "seconds_per_frame": round(self.seconds_per_frame, 4),
+        }
+
+
+def render_run(
+    run: Run | Path | str,
+    *,
+    path: str = "orbit",
+    frames: int = 120,
+    fps: float | None = None,
+    size: str | None = None,
+    format: Format | None = None,
+    depth: bool = False,
+    background: str | None = None,
+    elevation: float | None = None,
+    data: Path | str | None = None,
+    out: Path | None = None,
+    device: Device = "auto",
+    best: bool = False,
+    chunk: int | None = None,
+) -> Rendered:
+    """Render a run along a path; needs no data, unless the method sees its scene from photos.
+
+    Args:
+        run: the run or its folder.
+        path: orbit, spiral, circle, interpolate, the cameras of a split (train, val, test), or a JSON file.
+        frames: number of frames of a path that is made.
+        fps: frames per second; the path file's, or 30.
+        size: WIDTHxHEIGHT, or N for the longer side.
+        format: mp4, gif or png (a folder of pictures); mp4 for paths, png for splits and transparency.
+        depth: write depth in colour beside it.
+        background: a colour, or "transparent" for RGBA pictures; white where not given.
+        elevation: degrees above the focus, for an orbit.
+        data: take cameras from this data instead of from what the run remembers.
+        out: the video's file or the pictures' folder; in `renders/` of the run folder where not given.
+
+    Raises:
+        InputError: options that do not go together, or the run cannot be loaded.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    format = _choose_format(format, path, background, out)
+    generalises = run.method_info.learns != "one scene"
+    if data is not None or generalises:
+        capture = one_scene(run.open_data(data))
+    else:
+        capture = run.capture_info().as_capture()
+    cameras = choose_cameras(capture, path, frames=frames, size=size, elevation=elevation)
+    if format != "png":
+        _check_one_size(cameras)
+    loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture))
+    transparent = background == TRANSPARENT
+    colour = (0.0, 0.0, 0.0) if transparent else background_for(capture, background).colour
+    render = loaded.renderer(colour, chunk)
+    if fps is None:
+        fps = (frames_per_second(path) if path.lower().endswith(".json") else None) or 30.0
+    target = out or run.path / "renders" / _default_name(path, format)
+    names = file_stems(capture.split(path).image_names) if path in SPLITS else None
+    with counting("rendering", len(cameras)) as on_frame:
+        return _write(render, cameras, _Output(target, fps, transparent, depth, names), on_frame)
+
+
+def _choose_format(format: Format | None, path: str, background: str | None, out: Path | None) -> Format:
+    if out is not None:
+        by_name: dict[str, Format] = {".mp4": "mp4", ".gif": "gif", "": "png"}
+        found = by_name.get(out.suffix.lower())
+        if found is None or (format is not None and format != found):
+            raise InputError(
+                "The output's name and format do not go together",
+                where=f"--out {out}",
+                fix="Use a name in .mp4 or .gif, or without suffix for a folder of pictures",
+            )
+        format = found
+    if background == TRANSPARENT:
+        if format not in (None, "png"):
+            raise InputError(
+                f"A {format} cannot be transparent", where="--background", fix="Use --format png"
+            )
+        return "png"
+    return format or ("png" if path in SPLITS else "mp4")
+
+
+def _check_one_size(cameras: Cameras) -> None:
+    sizes = sorted(set(zip(cameras.width.tolist(), cameras.height.tolist(), strict=True)))
+    if len(sizes) > 1:
+        shown = ", ".join(f"{width}x{height}" for width, height in sizes[:3])
+        raise InputError(
+            f"The views have {len(sizes)} sizes ({shown} …), and a video has one",
+            where="--format",
+            fix="Use --format png, or one size with --size WIDTHxHEIGHT",
+        )
+
+
+def _default_name(path: str, format: Format) -> str:
+    name = Path(path).stem if path.lower().endswith(".json") else path
+    return name if format == "png" else f"{name}.{format}"
+
+
+@dataclass(frozen=True)
+class _Output:
+    path: Path
+    fps: float
+    transparent: bool
+    depth: bool
+    names: list[str] | None
+    """file names of the pictures, where they have names of their own"""
+
+    @property
+    def depth_path(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}_depth{self.path.suffix}")
+
+
+def _write(
+    render: PictureRenderer, cameras: Cameras, output: _Output, on_frame: Callable[[int], None]
+) -> Rendered:
+    """Render frame by frame into the output, and the depth beside it; no more than a few frames are kept."""
+    limits = _preview_depths(render, cameras) if output.depth else None
+    side = (
+        SideWriter(lambda frames: _write_frames(output.depth_path, frames, output)) if output.depth else None
+    )
+    seconds = 0.0
+
+    def pictures() -> Iterator[np.ndarray]:
+        nonlocal seconds
+        for index in range(len(cameras)):
+            started = time.perf_counter()
+            rendering = render(cameras[index])
+            seconds += time.perf_counter() - started
+            if side is not None:
+                side.put(colour_depth(_depth_of(rendering), limits))
+            on_frame(index + 1)
+            yield _rgba(rendering) if output.transparent else to_uint8(rendering.rgb)
+
+    try:
+        count = _write_frames(output.path, pictures(), output)
+        if side is not None:
+            side.finish()
+    finally:
+        if side is not None:
+            side.close()
+    inform(f"Rendered {count} frames, {seconds / count:.2f} s each")
+    return Rendered(output.path, output.depth_path if output.depth else None, count, seconds / count)
+
+
+def _write_frames(path: Path, frames: Iterator[np.ndarray], output: _Output) -> int:
+    if path.suffix:
+        return write_video(path, frames, output.fps)
+    # Pictures of an earlier, longer rendering would look like part of this one.
+    for old in path.glob("[0-9][0-9][0-9][0-9].png"):
+        old.unlink()
+    if output.names is None:
+        return write_video(path, frames, output.fps)
+    count = 0
+    for count, (name, frame) in enumerate(zip(output.names, frames, strict=True), start=1):  # noqa: B007
+        write_png(path / f"{name}.png", frame)
+    return count
+
+
+def _depth_of(rendering: Rendering) -> np.ndarray:
+    if rendering.depth is None:
+        raise InputError("This method gives no depth", where="--depth", fix="Leave --depth away")
+    return rendering.depth.float().cpu().numpy()
+
+
+def _preview_depths(render: PictureRenderer, cameras: Cameras) -> tuple[float, float] | None:
+    """Find the range of depths along the path from small pictures, so that colours mean the same in all."""
+    depths = []
+    for index in np.unique(np.linspace(0, len(cameras) - 1, _PREVIEWS).round().astype(int)).tolist():
+        camera = cameras[index]
+        width, height = int(camera.width[0]), int(camera.height[0])
+        scale = min(1.0, _PREVIEW_SIZE / max(width, height))
+        small = camera.resized(max(1, round(width * scale)), max(1, round(height * scale)))
+        depths.append(_depth_of(render(small)).ravel())
+    return depth_range(np.concatenate(depths))
+
+
+def _rgba(rendering: Rendering) -> np.ndarray:
+    """Make a picture that was rendered over black into straight colours and opacity."""
+    if rendering.opacity is None:
+        raise InputError(
+            "This method gives no opacity, so nothing is transparent",
+            where="--background",
+            fix="Give a colour",
+        )
+    opacity = rendering.opacity.clamp(0, 1)[..., None]
+    colour = torch.where(opacity > _LEAST_OPACITY, rendering.rgb / opacity.clamp_min(_LEAST_OPACITY), 0.0)
+    return to_uint8(torch.cat([colour, opacity], dim=-1))

@@ -1,0 +1,57 @@
+"""A run that is loaded for looking at: its method on a device, its scene, and what renders it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from sightline.captures import Capture
+from sightline.foundation.errors import InputError
+from sightline.methods.base import Method, Scene
+from sightline.methods.pictures import PictureRenderer
+from sightline.runs.run import Run, warn_unfinished
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class LoadedScene:
+    """A trained method with its scene."""
+
+    run: Run
+    method: Method
+    scene: Scene
+    device: str
+
+    def renderer(
+        self, background: tuple[float, float, float] | None = None, chunk: int | None = None
+    ) -> PictureRenderer:
+        """Make what renders pictures of the scene over a background colour (white where not given)."""
+        colour = None if background is None else torch.tensor(background, device=self.device)
+        return PictureRenderer(self.method, self.scene, background=colour, chunk=chunk)
+
+
+def load_scene(
+    run: Run | Path | str, *, device: Device = "auto", best: bool = False, sources: Capture | None = None
+) -> LoadedScene:
+    """Load a run's weights and make its scene.
+
+    Args:
+        best: take the weights with the highest validation PSNR instead of the latest ones.
+        sources: views to see the scene from, for methods that generalise.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    warn_unfinished(run)
+    chosen = choose_device(device)
+    method = run.load_method(chosen, best=best)
+    with torch.no_grad():
+        scene = method.encode(sources)
+    return LoadedScene(run, method, scene, chosen)
+
+
+def choose_device(wanted: Device = "auto") -> str:
+    """Name the device to compute on, as torch names it; InputError where there is none of the kind."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError("No CUDA device can be used", where="--device cuda", fix="Use --device cpu")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
