@@ -90,17 +90,29 @@ def fetch(asset: Asset) -> LocalCopy:
             why and what to do.
         InputError: `SIGHTLINE_WEIGHTS` names something that does not exist.
     """
+    local = find(asset)
+    if local is not None:
+        return local
+    if _is_set(OFFLINE_VARIABLE):
+        raise _unavailable(asset, f"downloads are switched off by {OFFLINE_VARIABLE}")
+    cached = cache_folder() / asset.name
+    _download(asset, cached)
+    return LocalCopy(cached, asset.sha256, published=True)
+
+
+def find(asset: Asset) -> LocalCopy | None:
+    """Find a published file on this machine, without the network; None where it is not.
+
+    Raises:
+        InputError: `SIGHTLINE_WEIGHTS` names something that does not exist.
+    """
     given = _given_by_user(asset)
     if given is not None:
         return given
-    cached = cache_folder() / asset.name
-    for path in (cached, _torch_hub_folder() / asset.name):
+    for path in (cache_folder() / asset.name, _torch_hub_folder() / asset.name):
         if path.is_file() and sha256_of(path) == asset.sha256:
             return LocalCopy(path, asset.sha256, published=True)
-    if _is_set(OFFLINE_VARIABLE):
-        raise _unavailable(asset, f"downloads are switched off by {OFFLINE_VARIABLE}")
-    _download(asset, cached)
-    return LocalCopy(cached, asset.sha256, published=True)
+    return None
 
 
 def _given_by_user(asset: Asset) -> LocalCopy | None:
