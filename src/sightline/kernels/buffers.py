@@ -1,7 +1,8 @@
 """Recycling of large gradient buffers.
 
-A hash table's gradient is tens of megabytes of which a step touches a part. The optimiser that reads it also clears what
-it reads, and gives the buffer back here, so that the next backward pass starts from zeros without clearing it again.
+A hash table's gradient is tens of megabytes of which a step touches a part. The optimiser that reads it also
+clears what it reads, and gives the buffer back here, so that the next backward pass starts from zeros without
+clearing it again.
 """
 
 import threading

@@ -1,7 +1,8 @@
 """Compilation of the CPU kernels: explicit signatures, compiled when first called, kept on disk.
 
-Numba's own cache looks at one file's time stamp only. Here the folder is named by a digest of all kernel sources, the
-Numba version and the processor, so that an edit or another machine with the same home directory never meets stale code.
+Numba's own cache looks at one file's time stamp only. Here the folder is named by a digest of all kernel
+sources, the Numba version and the processor, so that an edit or another machine with the same home directory
+never meets stale code.
 """
 
 import hashlib

@@ -1,15 +1,20 @@
 """Sharing a kernel's work over the cores.
 
-Kernels release Python's lock and are called once per part from a small pool of threads, with the calling thread taking
-the first part. Nothing depends on Numba's threading layers, so several threads may call kernels at once, forked or
-spawned processes start clean, and a result depends on the number of parts alone, never on timing.
+Kernels release Python's lock and are called once per part from a small pool of threads, with the calling
+thread taking the first part. Nothing depends on Numba's threading layers, so several threads may call kernels
+at once, forked or spawned processes start clean, and a result depends on the number of parts alone, never on
+timing.
 """
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
+
+import torch
 
 from sightline.foundation.hardware import available_cores
 
@@ -31,14 +36,16 @@ def set_thread_count(count: int | None) -> None:
 
 
 def split(total: int, parts: int, multiple: int = 1) -> list[tuple[int, int]]:
-    """Cut range(total) into at most `parts` consecutive ranges whose inner limits are multiples of `multiple`."""
+    """Cut range(total) into at most `parts` consecutive ranges whose inner limits are multiples of
+    `multiple`."""
     blocks = -(-total // multiple)
     limits = [min(total, multiple * (blocks * k // parts)) for k in range(parts + 1)]
-    return [(a, b) for a, b in zip(limits, limits[1:], strict=False) if b > a]
+    return [(a, b) for a, b in pairwise(limits) if b > a]
 
 
 def run(tasks: list[Callable[[], Any]]) -> None:
-    """Run tasks at the same time, the first in the calling thread; the first error is raised after all have ended."""
+    """Run tasks at the same time, the first in the calling thread; the first error is raised after all have
+    ended."""
     if len(tasks) == 1:
         tasks[0]()
         return
@@ -53,7 +60,8 @@ def run(tasks: list[Callable[[], Any]]) -> None:
 
 
 def over_ranges(function: Callable, total: int, *arguments: Any, multiple: int = 1, least: int = 512) -> None:
-    """Call `function(*arguments, start, stop)` on ranges that cover range(total), `least` items or more in each."""
+    """Call `function(*arguments, start, stop)` on ranges that cover range(total), `least` items or more in
+    each."""
     parts = max(1, min(thread_count(), total // least))
     ranges = split(total, parts, multiple)
     if len(ranges) <= 1:
@@ -61,6 +69,22 @@ def over_ranges(function: Callable, total: int, *arguments: Any, multiple: int =
             function(*arguments, 0, total)
         return
     run([lambda a=a, b=b: function(*arguments, a, b) for a, b in ranges])
+
+
+@contextmanager
+def torch_on_one_thread(threads: int | None = 1) -> Iterator[None]:
+    """Keep PyTorch's own operations on `threads` threads meanwhile (None: as they are).
+
+    Between compiled kernels its operations are small, and its idle threads spin for a while after each of them,
+    which takes the cores away from the kernels.
+    """
+    before = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _executor() -> ThreadPoolExecutor:

@@ -1,1 +1,2 @@
-"""The methods: each a folder with a torch-free `config.py` and its network; `registry.py` lists them cheaply."""
+"""The methods: each a folder with a torch-free `config.py` and its network; `registry.py` lists them
+cheaply."""

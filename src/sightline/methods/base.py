@@ -111,6 +111,9 @@ class Method(nn.Module, ABC):
     """A way to synthesise views. Subclasses say their registry name and take their frozen configuration."""
 
     name: ClassVar[str]
+    torch_threads: ClassVar[int | None] = None
+    """threads for PyTorch's own operations while training; None leaves them as they are. A method whose work is
+    done by the compiled kernels takes 1: PyTorch's pool would only spin beside theirs."""
 
     def __init__(self, config: Any):
         super().__init__()

@@ -14,8 +14,8 @@ from sightline.kernels.marching import uncontract
 class OpacityGrid(nn.Module):
     """Running mean, in every cell of the unit cube, of the part of the light that a marching bin takes.
 
-    It does what the occupancy grid of Müller et al. 2022 (appendix E.3) does, and more: its values are good enough to
-    place samples by, so no network has to be asked where a ray meets matter.
+    It does what the occupancy grid of Müller et al. 2022 (appendix E.3) does, and more: its values are good
+    enough to place samples by, so no network has to be asked where a ray meets matter.
 
     Args:
         side: cells per axis.
@@ -47,9 +47,7 @@ class OpacityGrid(nn.Module):
         super()._load_from_state_dict(*arguments)
         self.changed()
 
-    def points_in(
-        self, cells: Tensor, generator: torch.Generator | None = None
-    ) -> Float[Tensor, "n 3"]:
+    def points_in(self, cells: Tensor, generator: torch.Generator | None = None) -> Float[Tensor, "n 3"]:
         """Random unit-cube points, one in each of the cells given as flat indices."""
         x, y, z = cells % self.side, cells // self.side % self.side, cells // self.side**2
         corner = torch.stack([x, y, z], -1).to(self.opacity.dtype)

@@ -1,7 +1,8 @@
 """Choosing where along rays a field is asked, from an opacity grid.
 
-Bins with matter are found by marching; their weights, with the grid's opacities, tell what can be seen; samples are then
-drawn from these weights. The grid stands in for the coarse network of NeRF's hierarchical sampling, at no network cost.
+Bins with matter are found by marching; their weights, with the grid's opacities, tell what can be seen;
+samples are then drawn from these weights. The grid stands in for the coarse network of NeRF's hierarchical
+sampling, at no network cost.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class SamplerSettings:
     least_transmittance: float = 1e-3
     """bins that less light reaches are not sampled"""
     floor: float = 0.01
-    """part of the weight that is spread evenly over all visible bins, so that errors of the grid are found out"""
+    """part of the weight that is spread evenly over all visible bins, so that errors of the grid are found
+    out"""
 
 
 def sample(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from sightline.foundation.errors import warn
+from sightline.kernels.parallel import torch_on_one_thread
 from sightline.methods.base import Progress
 from sightline.runs.checkpoint import Checkpoint
 from sightline.runs.record import RunProgress
@@ -76,6 +77,10 @@ class Loop:
             RunError: the loss is not a number (the last good checkpoint stays), or the result cannot be
                 saved.
         """
+        with torch_on_one_thread(self.method.torch_threads):
+            return self._run()
+
+    def _run(self) -> tuple[Ending, Progress]:
         while True:
             progress, ending, save = self._decide()
             if save or ending:

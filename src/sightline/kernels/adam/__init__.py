@@ -1,4 +1,5 @@
-"""Adam that leaves untouched entries alone, for hash tables (Kingma & Ba 2015; Müller et al. 2022, section 4)."""
+"""Adam that leaves untouched entries alone, for hash tables (Kingma & Ba 2015; Müller et al. 2022, section
+4)."""
 
 import torch
 from torch import Tensor
@@ -23,11 +24,12 @@ def step(
 ) -> None:
     """Update a parameter in place where its gradient is not zero, and clear the gradient.
 
-    Entries that no sample touched keep their value and their moments, which saves most of the memory traffic of a
-    table of which a step touches a small part.
+    Entries that no sample touched keep their value and their moments, which saves most of the memory traffic
+    of a table of which a step touches a small part.
 
     Args:
-        parameter, gradient, first, second: contiguous tensors of one shape; the moments belong to the optimiser.
+        parameter, gradient, first, second: contiguous tensors of one shape; the moments belong to the
+        optimiser.
         rate: learning rate.
         betas: decay of the two moments.
         eps: added to the root of the second moment.

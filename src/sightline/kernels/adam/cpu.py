@@ -27,8 +27,8 @@ def _update(p, g, m, v, size, rate, beta1, beta2, eps, correction):
 
 
 @kernel(
-    "void(float32[::1], float32[::1], uint32[::1], float32[::1], float32[::1], float32, float32, float32, float32,"
-    " float32, int64, int64)"
+    "void(float32[::1], float32[::1], uint32[::1], float32[::1], float32[::1], float32, float32, float32,"
+    " float32, float32, int64, int64)"
 )
 def _step(parameter, gradient, bits, first, second, rate, beta1, beta2, eps, correction, start, stop):
     for begin in range(start, stop, GROUP):
@@ -37,7 +37,8 @@ def _step(parameter, gradient, bits, first, second, rate, beta1, beta2, eps, cor
             p, g, m, v = parameter[begin:stop], gradient[begin:stop], first[begin:stop], second[begin:stop]
             _update(p, g, m, v, stop - begin, rate, beta1, beta2, eps, correction)
             break
-        # Bit patterns, so that the test is a plain reduction and NaN counts as touched: a broken step must be seen.
+        # Bit patterns, so that the test is a plain reduction and NaN counts as touched: a broken step must be
+        # seen.
         touched = np.uint32(0)
         for k in range(GROUP):
             touched |= bits[begin + k]
@@ -47,7 +48,8 @@ def _step(parameter, gradient, bits, first, second, rate, beta1, beta2, eps, cor
 
 
 def step(
-    parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, *, rate: float, betas: tuple[float, float],
+    parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, *, rate: float, betas: tuple[float,
+        float],
     eps: float, corrections: tuple[float, float],
 ) -> None:  # fmt: skip
     """Update in place; see `sightline.kernels.adam.step`."""

@@ -5,7 +5,8 @@ from torch import Tensor
 
 
 def step(
-    parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, *, rate: float, betas: tuple[float, float],
+    parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, *, rate: float, betas: tuple[float,
+        float],
     eps: float, corrections: tuple[float, float],
 ) -> None:  # fmt: skip
     """Update in place; see `sightline.kernels.adam.step`."""

@@ -1,4 +1,5 @@
-"""Volume compositing of packed samples with analytic gradients (NeRF, equation 3; mip-NeRF 360, equation 15)."""
+"""Volume compositing of packed samples with analytic gradients (NeRF, equation 3; mip-NeRF 360, equation
+15)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ def composite(
 
 class _Composite(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, sigmas: Tensor, colours: Tensor, samples: Samples, middles, sizes) -> Any:  # noqa: D102
+    def forward(ctx, sigmas: Tensor, colours: Tensor, samples: Samples, middles, sizes) -> Any:
         from sightline.kernels.compositing import cpu
 
         columns = colours.T.contiguous()
@@ -63,7 +64,7 @@ class _Composite(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor) -> Any:  # noqa: D102
+    def backward(ctx, *gradients: Tensor) -> Any:
         from sightline.kernels.compositing import cpu
 
         to_sigmas, to_columns = cpu.backward(*ctx.saved_tensors, gradients[:4], *ctx.constants)

@@ -28,10 +28,11 @@ def encode(positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
 
 
 class _Encode(torch.autograd.Function):
-    """Connects the Numba kernels to autograd; the result is a transposed view (features are the slow axis)."""
+    """Connects the Numba kernels to autograd; the result is a transposed view (features are the slow
+    axis)."""
 
     @staticmethod
-    def forward(ctx, positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:  # noqa: D102
+    def forward(ctx, positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
         from sightline.kernels.hash_encoding import cpu
 
         positions = positions.to(table.dtype).contiguous()
@@ -40,7 +41,7 @@ class _Encode(torch.autograd.Function):
         return cpu.encode(positions, table, levels).T
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor):  # noqa: D102
+    def backward(ctx, *gradients: Tensor):
         from sightline.kernels.hash_encoding import cpu
 
         positions, table = ctx.saved_tensors

@@ -1,11 +1,12 @@
 """Multiresolution hash encoding in Numba.
 
-Samples are taken in blocks that stay in the first-level cache. For each block and level a first loop, which LLVM
-vectorises over samples, writes the eight table entries and trilinear weights; a second one gathers or scatters.
-Features are the slow axis of the results, as the network kernel wants them.
+Samples are taken in blocks that stay in the first-level cache. For each block and level a first loop, which
+LLVM vectorises over samples, writes the eight table entries and trilinear weights; a second one gathers or
+scatters. Features are the slow axis of the results, as the network kernel wants them.
 
-The gradient to the table is shared out by table entries, not by samples: each part owns a level or a segment of one and
-ignores what falls outside. So no two threads meet, and every entry is summed in sample order whatever their number.
+The gradient to the table is shared out by table entries, not by samples: each part owns a level or a segment
+of one and ignores what falls outside. So no two threads meet, and every entry is summed in sample order
+whatever their number.
 """
 
 import numpy as np
@@ -23,7 +24,8 @@ _P2 = np.uint32(805459861)
 
 @inline
 def _corners(positions, cells, size, dense, first, count, entries, weights):
-    """Fill the eight entries (within the level) and weights of `count` samples, and the weights' fractions."""
+    """Fill the eight entries (within the level) and weights of `count` samples, and the weights'
+    fractions."""
     scale = positions.dtype.type(cells)
     zero, one = positions.dtype.type(0), positions.dtype.type(1)
     last = np.int32(cells - 1)
@@ -127,7 +129,8 @@ def _scatter(positions, gradient, rows, cells, size, dense, first_row, segment_s
 
 
 @kernel(
-    "void(T[:,::1], T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[:,::1], int64, int64)"
+    "void(T[:,::1], T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[:,::1], int64,"
+    " int64)"
 )
 def _position_gradient(positions, table, gradient, cells, sizes, offsets, dense, out, start, stop):
     features = table.shape[1]
@@ -196,7 +199,8 @@ def encode(positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
 
 
 def accumulate_table_gradient(positions: Tensor, gradient: Tensor, out: Tensor, levels: HashLevels) -> None:
-    """Add the gradient, given as (levels.width, n) for the encoded features, to `out` of the table's shape."""
+    """Add the gradient, given as (levels.width, n) for the encoded features, to `out` of the table's
+    shape."""
     points, upstream, rows = positions.detach().numpy(), gradient.detach().numpy(), out.detach().numpy()
     function = _scatter.compiled(rows.dtype)
     threads = parallel.thread_count()

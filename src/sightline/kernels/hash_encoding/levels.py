@@ -11,9 +11,10 @@ import numpy as np
 class HashLevels:
     """Resolutions and table layout (Müller et al. 2022, section 3), shared by every backend.
 
-    Level l is a grid of `resolutions[l]` cells per axis on the unit cube, growing geometrically from `coarsest` to
-    `finest`. A level whose (cells + 1)³ vertices fit into `2**log2_entries` has an entry per vertex (dense, x fastest);
-    a larger one is hashed. The levels' entries follow each other in one table of shape (entries, features).
+    Level l is a grid of `resolutions[l]` cells per axis on the unit cube, growing geometrically from
+    `coarsest` to `finest`. A level whose (cells + 1)³ vertices fit into `2**log2_entries` has an entry per
+    vertex (dense, x fastest); a larger one is hashed. The levels' entries follow each other in one table of
+    shape (entries, features).
     """
 
     levels: int

@@ -1,4 +1,5 @@
-"""Multiresolution hash encoding in plain PyTorch: the definition that the other backends are tested against."""
+"""Multiresolution hash encoding in plain PyTorch: the definition that the other backends are tested
+against."""
 
 import torch
 from torch import Tensor

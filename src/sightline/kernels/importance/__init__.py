@@ -1,4 +1,5 @@
-"""Piecewise-constant importance sampling along rays (NeRF, section 5.2), for packed bins with gaps between them."""
+"""Piecewise-constant importance sampling along rays (NeRF, section 5.2), for packed bins with gaps between
+them."""
 
 from torch import Tensor
 

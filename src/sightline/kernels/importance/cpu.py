@@ -10,8 +10,8 @@ from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
 
 
 @kernel(
-    "void(int64[::1], float32[::1], float32[::1], float32[::1], int64[::1], float32[::1], float32[::1], float32[::1],"
-    " int64[::1], int64, int64)"
+    "void(int64[::1], float32[::1], float32[::1], float32[::1], int64[::1], float32[::1], float32[::1],"
+    " float32[::1], int64[::1], int64, int64)"
 )
 def _resample(bin_offsets, starts, ends, weights, offsets, jitter, distances, lengths, indices, first, last):
     zero, one, tiny = np.float32(0), np.float32(1), np.float32(1e-30)

@@ -19,7 +19,8 @@ def march(
     Args:
         origins: (rays, 3), model frame.
         directions: (rays, 3), unit length.
-        grid: (side, side, side) opacity of a bin in each cell, indexed [z, y, x] over the unit cube of `contract`.
+        grid: (side, side, side) opacity of a bin in each cell, indexed [z, y, x] over the unit cube of
+            `contract`.
         coarse: maxima of the grid's blocks (`sightline.kernels.occupancy.coarsen`); found here where None.
         settings: see `MarchSettings`.
 

@@ -1,7 +1,7 @@
 """Ray marching through a opacity grid in Numba.
 
-A coarse grid of block maxima is asked first: in a block without matter the ray steps on without touching the fine grid,
-which does not fit into the first-level cache.
+A coarse grid of block maxima is asked first: in a block without matter the ray steps on without touching the
+fine grid, which does not fit into the first-level cache.
 """
 
 import numpy as np
@@ -46,12 +46,12 @@ def _slab(o, d, reach):
 
 
 @kernel(
-    "void(float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1], boolean, float32, float32, float32,"
-    " float32, int64, float32[::1], float32[::1], float32[::1], int64[::1], int64, int64)"
+    "void(float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1], boolean, float32, float32,"
+    " float32, float32, int64, float32[::1], float32[::1], float32[::1], int64[::1], int64, int64)"
 )
 def _march(
-    origins, directions, grid, coarse, contracted, step, near, far, threshold, max_bins, starts, ends, opacities, counts,
-    first, last,
+    origins, directions, grid, coarse, contracted, step, near, far, threshold, max_bins, starts, ends,
+    opacities, counts, first, last,
 ):  # fmt: skip
     side = grid.shape[0]
     cells = np.float32(side)

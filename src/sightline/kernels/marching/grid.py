@@ -10,15 +10,16 @@ from torch import Tensor
 class MarchSettings:
     """How rays walk through the grid.
 
-    Rays live in the model frame, in which the box of interest is [-1, 1]³. The grid covers that box, or, where
-    `contracted`, all of space by the piecewise-projective contraction (Reiser et al. 2023, MERF, equation 8), which
-    maps what lies outside to the shell between [-1, 1]³ and [-2, 2]³ and keeps straight lines straight within each
-    face's pyramid.
+    Rays live in the model frame, in which the box of interest is [-1, 1]³. The grid covers that box, or,
+    where `contracted`, all of space by the piecewise-projective contraction (Reiser et al. 2023, MERF,
+    equation 8), which maps what lies outside to the shell between [-1, 1]³ and [-2, 2]³ and keeps straight
+    lines straight within each face's pyramid.
     """
 
     contracted: bool
     step: float
-    """length of a bin inside the box; outside it grows with the square of the distance, as the contraction shrinks"""
+    """length of a bin inside the box; outside it grows with the square of the distance, as the contraction
+    shrinks"""
     near: float
     """no bin begins before this distance"""
     far: float
@@ -29,7 +30,8 @@ class MarchSettings:
 
 
 def contract(points: Tensor, contracted: bool) -> Tensor:
-    """Map model-frame points (n, 3) to the unit cube that the grid and the encoding cover (differentiable)."""
+    """Map model-frame points (n, 3) to the unit cube that the grid and the encoding cover
+    (differentiable)."""
     if not contracted:
         return (points + 1) / 2
     norm = points.abs().amax(-1, keepdim=True)
@@ -41,7 +43,8 @@ def contract(points: Tensor, contracted: bool) -> Tensor:
 
 
 def uncontract(cube: Tensor, contracted: bool) -> Tensor:
-    """Inverse of `contract`: unit-cube points (n, 3) to the model frame (the cube's surface lies at infinity)."""
+    """Inverse of `contract`: unit-cube points (n, 3) to the model frame (the cube's surface lies at
+    infinity)."""
     if not contracted:
         return cube * 2 - 1
     shell = cube * 4 - 2

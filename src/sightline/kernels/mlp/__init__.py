@@ -1,4 +1,5 @@
-"""Small bias-free multilayer perceptron, evaluated block by block in cache (Müller et al. 2021, section 3)."""
+"""Small bias-free multilayer perceptron, evaluated block by block in cache (Müller et al. 2021, section
+3)."""
 
 from typing import Any
 
@@ -36,7 +37,7 @@ class _Perceptron(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx, inputs: Tensor, per_ray: Tensor | None, ray_indices: Tensor | None, *weights: Tensor
-    ) -> Tensor:  # noqa: D102
+    ) -> Tensor:
         from sightline.kernels.mlp import cpu
 
         columns = inputs.T.contiguous()
@@ -44,7 +45,7 @@ class _Perceptron(torch.autograd.Function):
         return cpu.forward(columns, list(weights), per_ray, ray_indices).T
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor) -> Any:  # noqa: D102
+    def backward(ctx, *gradients: Tensor) -> Any:
         from sightline.kernels.mlp import cpu
 
         columns, per_ray, ray_indices, *weights = ctx.saved_tensors

@@ -1,9 +1,9 @@
 """Small multilayer perceptron in Numba.
 
-Features are the slow axis, samples the fast one: a block of `BLOCK` samples passes through all layers while its
-activations stay in the second-level cache, and every inner loop runs over samples, so LLVM vectorises it for whatever
-vectors the processor has. The products work on four outputs by four inputs at a time: 16 multiply-adds for 8 loads and
-4 stores reach the processor's arithmetic peak.
+Features are the slow axis, samples the fast one: a block of `BLOCK` samples passes through all layers while
+its activations stay in the second-level cache, and every inner loop runs over samples, so LLVM vectorises it
+for whatever vectors the processor has. The products work on four outputs by four inputs at a time: 16
+multiply-adds for 8 loads and 4 stores reach the processor's arithmetic peak.
 """
 
 import functools

@@ -1,4 +1,5 @@
-"""Small bias-free multilayer perceptron in plain PyTorch: the definition that the other backends are tested against."""
+"""Small bias-free multilayer perceptron in plain PyTorch: the definition that the other backends are tested
+against."""
 
 import torch
 from torch import Tensor

@@ -10,7 +10,11 @@ __all__ = ["bin_weights"]
 
 
 def bin_weights(
-    bins: Intervals, opacities: Tensor, largest: float = 0.99, least_transmittance: float = 0.0, floor: float = 0.0
+    bins: Intervals,
+    opacities: Tensor,
+    largest: float = 0.99,
+    least_transmittance: float = 0.0,
+    floor: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Compute the weight T·α of every bin of each ray (NeRF, equation 3).
 
@@ -19,7 +23,8 @@ def bin_weights(
         opacities: (n,) opacity α of each.
         largest: cap of α, below 1, so that an error of the grid cannot hide everything behind it.
         least_transmittance: bins that less light reaches are not visible: they get no weight at all.
-        floor: part of a ray's weight that is added, evenly over its visible bins, so that errors are found out.
+        floor: part of a ray's weight that is added, evenly over its visible bins, so that errors are found
+            out.
 
     Returns:
         (n,) weights with the floor, and (rays,) the sum of the weights without it. Not differentiable.

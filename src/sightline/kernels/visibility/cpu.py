@@ -39,5 +39,7 @@ def bin_weights(
     out, totals = torch.empty_like(opacities), opacities.new_empty(bins.rays)
     arrays = [t.contiguous().numpy() for t in (bins.offsets, opacities)]
     limits = [np.float32(v) for v in (largest, least_transmittance, floor)]
-    parallel.over_ranges(_bin_weights.compiled(), bins.rays, *arrays, *limits, out.numpy(), totals.numpy(), least=256)
+    parallel.over_ranges(
+        _bin_weights.compiled(), bins.rays, *arrays, *limits, out.numpy(), totals.numpy(), least=256
+    )
     return out, totals

@@ -11,8 +11,8 @@ class NgpConfig:
     """Hash-grid radiance field with a density grid."""
 
     scene: Literal["auto", "bounded", "unbounded"] = "auto"
-    """bounded: matter only in a box (found from alpha, or given by the capture). unbounded: a box of interest and
-    everything around it, by contraction. auto: bounded where the images carry alpha, else unbounded."""
+    """bounded: matter only in a box (found from alpha, or given by the capture). unbounded: a box of interest
+    and everything around it, by contraction. auto: bounded where the images carry alpha, else unbounded."""
     levels: int = 8
     """resolutions of the hash grid"""
     features: int = 2
@@ -26,7 +26,8 @@ class NgpConfig:
     hidden: int = 64
     """width of the hidden layers"""
     geometry_features: int = 16
-    """outputs of the density network; the first is the density's logarithm, and all go to the colour network"""
+    """outputs of the density network; the first is the density's logarithm, and all go to the colour
+    network"""
     colour_layers: int = 2
     """hidden layers of the colour network"""
     grid: int = 128
@@ -41,8 +42,12 @@ class NgpConfig:
     """what one bin of the density grid may hide at most when samples are placed"""
     floor: float = 0.05
     """part of the samples that is spread evenly over the visible bins"""
-    per_bin: int = 4
+    samples_per_bin: int = 4
     """samples per bin at most"""
+    empty: float = 2e-3
+    """bins less opaque than this are skipped"""
+    far: float = 64.0
+    """how far unbounded scenes are marched, in half sides of the box"""
     render_samples: int = 24
     """the same when rendering"""
     learning_rate: float = 1e-2
@@ -61,6 +66,8 @@ class NgpConfig:
     """training steps between looks at the density grid"""
     refresh_cells: int = 65536
     """cells that are looked at each time"""
+    full_rounds: int = 32
+    """looks until which those whose number is a power of two take in all cells"""
     refresh_rate: float = 0.5
     """how far a cell moves towards what is found at a look"""
     observe_rate: float = 0.1
@@ -70,7 +77,8 @@ class NgpConfig:
 INFO = MethodInfo(
     name="ngp",
     summary="hash-grid radiance field: one scene, in about a minute on two CPU cores",
-    paper="Müller, Evans, Schied, Keller: Instant Neural Graphics Primitives with a Multiresolution Hash Encoding, SIGGRAPH 2022",
+    paper="Müller, Evans, Schied, Keller: Instant Neural Graphics Primitives with a Multiresolution Hash"
+    " Encoding, SIGGRAPH 2022",
     learns="one scene",
     config="sightline.methods.ngp.config:NgpConfig",
     method="sightline.methods.ngp.method:Ngp",

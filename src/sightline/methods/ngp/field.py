@@ -1,6 +1,7 @@
 """The radiance field of `ngp`: hash encoding, a density network and a colour network."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ class HashField(nn.Module):
 def _layers(widths: list[int]) -> nn.ParameterList:
     """Weight matrices (out, in), uniform within the bound of Kaiming initialisation."""
     layers = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         bound = math.sqrt(6 / inputs) if outputs > 4 else math.sqrt(3 / inputs)
         layers.append(nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound)))
     return nn.ParameterList(layers)
@@ -61,13 +62,13 @@ def _layers(widths: list[int]) -> nn.ParameterList:
 
 class _TruncatedExp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(ctx, x: Tensor) -> Tensor:
         value = torch.exp(x.clamp(-_LARGEST_LOG_DENSITY, _LARGEST_LOG_DENSITY))
         ctx.save_for_backward(value)
         return value
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor) -> Any:  # noqa: D102
+    def backward(ctx, *gradients: Tensor) -> Any:
         (value,) = ctx.saved_tensors
         return gradients[0] * value
 

@@ -38,8 +38,8 @@ class Frame:
 def find_frame(capture: Capture, scene: str) -> Frame:
     """Choose the frame of a capture.
 
-    Bounded scenes: the given box, else the box of the visual hull that the images' alpha carves. Unbounded scenes: a
-    cube about the point that the cameras look at, reaching to the cameras.
+    Bounded scenes: the given box, else the box of the visual hull that the images' alpha carves. Unbounded
+    scenes: a cube about the point that the cameras look at, reaching to the cameras.
 
     Args:
         scene: "bounded", "unbounded" or "auto" (bounded where images carry alpha).
@@ -90,7 +90,8 @@ def _carved_box(capture: Capture, centre: Tensor, reach: float) -> tuple[Tensor,
 def _carve(
     cameras: Cameras, views: list[int], masks: list[Tensor], low: Tensor, high: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """Box, one cell wider, around the cells that no view that sees them shows as empty; None where there are none."""
+    """Box, one cell wider, around the cells that no view that sees them shows as empty; None where there are
+    none."""
     steps = [
         torch.linspace(float(a), float(b), _CARVING_SIDE + 1, dtype=torch.float64)
         for a, b in zip(low, high, strict=True)

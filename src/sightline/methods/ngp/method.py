@@ -1,4 +1,4 @@
-"""`ngp`: a hash-grid radiance field with a density grid that guides sampling (Müller et al. 2022)."""
+"""`ngp`: a hash-grid radiance field with an opacity grid that guides sampling (Müller et al. 2022)."""
 
 import math
 from typing import Any, ClassVar
@@ -8,182 +8,191 @@ from torch import Tensor
 
 from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError
-from sightline.geometry import Cameras, Rays
+from sightline.geometry import Cameras
 from sightline.kernels.compositing import composite
 from sightline.kernels.marching import MarchSettings, locate
+from sightline.kernels.parallel import torch_on_one_thread
+from sightline.kernels.warm import compile_all
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.ngp.batches import RayBatch, RayPool
 from sightline.methods.ngp.config import NgpConfig
 from sightline.methods.ngp.field import HashField
 from sightline.methods.ngp.frame import Frame, find_frame
 from sightline.methods.ngp.optimiser import HashAdam
+from sightline.methods.ngp.scene import NgpScene
 from sightline.networks.encodings import spherical_harmonics
 from sightline.rendering.opacity_grid import OpacityGrid
 from sightline.rendering.sampler import SamplerSettings, sample
 
 # Rays of the first step; later ones follow the sample budget.
 _FIRST_RAYS = 1024
+_LEAST_RAYS, _MOST_RAYS = 64, 1 << 16
+# Steps over which the learning rate rises.
+_WARM_STEPS = 50
 
 
 class Ngp(Method):
     """One scene, from its photos."""
 
     name: ClassVar[str] = "ngp"
+    torch_threads: ClassVar[int | None] = 1
     config: NgpConfig
 
     def __init__(self, config: NgpConfig):
         super().__init__(config)
         self.field = HashField(config)
-        self.frame: Frame | None = None
-        self.grid: OpacityGrid | None = None
+        self._frame: Frame | None = None
+        self._grid: OpacityGrid | None = None
         self.rays_per_step = _FIRST_RAYS
 
+    @property
+    def frame(self) -> Frame:
+        """The model frame, known after `prepare` or `restore`."""
+        assert self._frame is not None, "call prepare() or restore() first"
+        return self._frame
+
+    @property
+    def grid(self) -> OpacityGrid:
+        """The opacity grid, there after `prepare` or `restore`."""
+        assert self._grid is not None, "call prepare() or restore() first"
+        return self._grid
+
+    def warm_up(self) -> None:
+        """Compile the CPU kernels or load them from disk."""
+        compile_all()
+
     def prepare(self, data: Capture | Collection) -> Capture:
+        """Find the model frame; see `find_frame`."""
         if not isinstance(data, Capture):
             raise InputError(
-                "ngp learns one scene, and this is a collection of many", fix="Give one of its folders"
+                "ngp learns one scene, and this is a collection of many", fix="Give the folder of one scene"
             )
+        if not data.splits.get("train"):
+            raise InputError("The capture has no training views", where=data.path)
         self._set_frame(find_frame(data, self.config.scene))
         return data
 
     def _set_frame(self, frame: Frame) -> None:
-        self.frame = frame
-        self.grid = OpacityGrid(self.config.grid, 2 / self.config.bins_per_box, frame.contracted)
+        self._frame = frame
+        self._grid = OpacityGrid(self.config.grid, self._step, frame.contracted)
+
+    @property
+    def _step(self) -> float:
+        return 2 / self.config.bins_per_box
 
     def batches(
         self, prepared: Capture, generator: torch.Generator, rank: int = 0, world: int = 1
     ) -> RayPool:
-        assert self.frame is not None
+        """Random rays of all training photos, as many as the sample budget takes."""
         views = list(prepared.splits["train"])
         cameras = prepared.cameras[views].transformed(self.frame.to_model)
         return RayPool(prepared, views, cameras, generator, lambda: self.rays_per_step)
 
-    def march_settings(self) -> MarchSettings:
-        """How rays walk through this scene's grid."""
-        assert self.frame is not None
-        step = 2 / self.config.bins_per_box
+    def _marching(self) -> MarchSettings:
+        config = self.config
         return MarchSettings(
             contracted=self.frame.contracted,
-            step=step,
+            step=self._step,
             near=self.frame.near,
-            far=64.0,
-            threshold=1e-3,
-            max_bins=1024,
+            far=config.far,
+            threshold=config.empty,
+            max_bins=8 * config.bins_per_box,
         )
 
-    def forward(self, batch: RayBatch, progress: Progress) -> dict[str, Tensor]:
-        assert self.grid is not None and self.frame is not None
-        settings = SamplerSettings(
-            self.config.samples_per_ray,
-            largest_alpha=self.config.largest_alpha,
-            floor=self.config.floor,
-            per_bin=self.config.per_bin,
-        )
+    def _sampling(self, samples: int) -> SamplerSettings:
+        config = self.config
+        return SamplerSettings(samples, config.samples_per_bin, config.largest_alpha, floor=config.floor)
+
+    def forward(self, batch: RayBatch, progress: Progress) -> dict[str, Any]:
+        """Mean squared error of the rays' colours, in sRGB."""
+        config = self.config
         with torch.no_grad():
+            sampling = self._sampling(config.samples_per_ray)
             samples = sample(
-                batch.origins, batch.directions, self.grid, self.march_settings(), settings, jitter=True
+                batch.origins, batch.directions, self.grid, self._marching(), sampling, jitter=True
             )
-            index = samples.ray_indices
             cube = locate(batch.origins, batch.directions, samples, self.frame.contracted)
             harmonics = spherical_harmonics(batch.directions)
-        sigmas, colours = self.field(cube, harmonics, index)
+        sigmas, colours = self.field(cube, harmonics, samples.ray_indices)
         result = composite(sigmas, colours, samples)
-        self.grid.observe(cube, sigmas.detach(), self.config.observe_rate)
+        self.grid.observe(cube, sigmas.detach(), config.observe_rate)
         rgb, truth = result.colour, batch.colours
-        remaining = 1 - result.opacity[:, None]
         if truth.shape[1] == 4:
-            alpha = truth[:, 3:]
-            background = (
-                batch.backgrounds if self.config.random_background else torch.ones_like(batch.backgrounds)
-            )
-            truth = truth[:, :3] * alpha + (1 - alpha) * background
-            rgb = rgb + remaining * background
+            behind = batch.backgrounds if config.random_background else torch.ones_like(batch.backgrounds)
+            truth = torch.lerp(behind, truth[:, :3], truth[:, 3:])
+            rgb = rgb + (1 - result.opacity[:, None]) * behind
         loss = (rgb - truth).square().mean()
         self._follow_budget(len(batch.origins), len(samples))
         return {
             "loss": loss,
             "psnr": -10 * torch.log10(loss.detach()),
-            "rays": torch.tensor(float(len(batch.origins))),
-            "samples": torch.tensor(float(len(samples))),
+            "rays": len(batch.origins),
+            "samples": len(samples),
         }
 
     def _follow_budget(self, rays: int, samples: int) -> None:
+        """Let the next step have the rays that would have taken the budget of samples now."""
         wanted = rays * self.config.batch_samples / max(1, samples)
-        # Steps of a quarter at most: the grid changes quickly at first.
+        # By a quarter at most: the grid changes quickly at first.
         wanted = min(max(wanted, rays * 0.75), rays * 1.25)
-        self.rays_per_step = int(min(max(wanted, 64), 65536))
+        self.rays_per_step = int(min(max(wanted, _LEAST_RAYS), _MOST_RAYS))
 
     def after_step(self, progress: Progress) -> bool:
-        assert self.grid is not None
+        """Look at the grid's cells: all of them at steps 16, 32, 64 …, while the scene takes shape; later a few."""
         step, every = progress.step, self.config.refresh_every
         if step % every:
             return False
-        # All cells at steps 16, 32, 64 … while the field takes shape, a few of them later.
         rounds = step // every
-        everything = rounds & (rounds - 1) == 0 and rounds <= 32
+        everything = rounds & (rounds - 1) == 0 and rounds <= self.config.full_rounds
         cells = self.grid.random_cells(self.grid.side**3 if everything else self.config.refresh_cells)
-        self.grid.refresh(self.field.density, cells, self.config.refresh_rate)
+        with torch.no_grad():
+            self.grid.refresh(self.field.density, cells, self.config.refresh_rate)
         return True
 
     def optimisers(self) -> list[Optimisation]:
+        """Adam for everything; the rate rises briefly, stays, and falls exponentially."""
         config = self.config
         networks = [*self.field.density_network, *self.field.colour_network]
         optimiser = HashAdam([{"params": [self.field.table]}, {"params": networks}], lr=config.learning_rate)
 
         def schedule(progress: Progress) -> float:
             late = (progress.fraction - config.decay_from) / max(1e-9, 1 - config.decay_from)
-            warm = min(1.0, (progress.step + 1) / 50)
+            warm = min(1.0, (progress.step + 1) / _WARM_STEPS)
             return warm * math.exp(math.log(config.final_rate) * min(max(late, 0.0), 1.0))
 
         return [Optimisation(optimiser, schedule)]
 
     def encode(self, views: Capture | None = None) -> Scene:
-        return Scene()
+        """The trained scene; `views` are not needed."""
+        return NgpScene(
+            self.field, self.frame, self.grid, self._marching(), self._sampling(self.config.render_samples)
+        )
 
-    @torch.no_grad()
     def render(
-        self, scene: Scene, camera: Cameras, *, background: Tensor | None = None, chunk: int | None = None
+        self,
+        scene: Scene,
+        camera: Cameras,
+        *,
+        background: Tensor | None = None,
+        chunk: int | None = None,
     ) -> Rendering:
-        assert self.grid is not None and self.frame is not None
-        camera = camera.transformed(self.frame.to_model)
-        rays = camera.image_rays(0)
-        height, width = int(camera.height[0]), int(camera.width[0])
-        parts = [self._render_rays(rays[k : k + (chunk or 8192)]) for k in range(0, len(rays), chunk or 8192)]
-        colour, opacity, depth_sum = (torch.cat(column) for column in zip(*parts, strict=True))
-        if background is None:
-            background = torch.ones(3)
-        rgb = colour + (1 - opacity[:, None]) * background
-        depth_sum = depth_sum / self.frame.to_model.scale
-        depth = torch.where(opacity >= 0.01, depth_sum / opacity, torch.nan)
-        shape = (height, width)
-        return Rendering(
-            rgb.clamp(0, 1).view(*shape, 3), depth.view(shape), opacity.view(shape), depth_sum.view(shape)
-        )
-
-    def _render_rays(self, rays: Rays) -> tuple[Tensor, Tensor, Tensor]:
-        assert self.grid is not None and self.frame is not None
-        settings = SamplerSettings(
-            self.config.render_samples,
-            largest_alpha=self.config.largest_alpha,
-            floor=self.config.floor,
-            per_bin=self.config.per_bin,
-        )
-        samples = sample(rays.origins, rays.directions, self.grid, self.march_settings(), settings)
-        index = samples.ray_indices
-        cube = locate(rays.origins, rays.directions, samples, self.frame.contracted)
-        sigmas, colours = self.field(cube, spherical_harmonics(rays.directions), index)
-        result = composite(sigmas, colours, samples)
-        return result.colour, result.opacity, result.depth_sum
+        """Render one camera; see `Method.render`."""
+        assert isinstance(scene, NgpScene)
+        with torch_on_one_thread():
+            return scene.render(camera, background, chunk)
 
     def state(self) -> dict[str, Any]:
-        assert self.frame is not None
+        """The model frame."""
         return {"frame": self.frame.to_json()}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Take back the model frame."""
         self._set_frame(Frame.from_json(state["frame"]))
 
     def training_state(self) -> dict[str, Any]:
+        """How many rays the next step has."""
         return {"rays_per_step": self.rays_per_step}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
+        """Take back what `training_state` gave."""
         self.rays_per_step = int(state["rays_per_step"])

@@ -9,13 +9,13 @@ from torch import Tensor
 from sightline.kernels import adam
 from sightline.kernels.buffers import zeroed_buffers
 
-
 # Gradients of at least this many numbers are worth recycling.
 _LARGE = 1 << 18
 
 
 class HashAdam(torch.optim.Optimizer):
-    """Adam that leaves untouched table entries alone and returns their cleared gradient buffer for the next step.
+    """Adam that leaves untouched table entries alone and returns their cleared gradient buffer for the next
+    step.
 
     Args:
         parameters: contiguous tensors or groups of them.
@@ -57,7 +57,8 @@ class HashAdam(torch.optim.Optimizer):
             rate=group["lr"], betas=betas, eps=group["eps"],
             corrections=(1 - betas[0] ** state["step"], 1 - betas[1] ** state["step"]),
         )  # fmt: skip
-        # The kernel has cleared it; views into buffers of others (data-parallel buckets) must stay where they are.
+        # The kernel has cleared it; views into buffers of others (data-parallel buckets) must stay where they
+        # are.
         if parameter.numel() >= _LARGE and gradient.storage_offset() == 0 and gradient._base is None:
             parameter.grad = None
             zeroed_buffers.give_back(gradient)

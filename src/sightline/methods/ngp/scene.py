@@ -1,0 +1,98 @@
+"""The trained scene of `ngp`: its field in the input frame, and pictures of it."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sightline.geometry import Cameras, Rays
+from sightline.kernels.compositing import composite
+from sightline.kernels.marching import MarchSettings, contract, locate
+from sightline.methods.base import CAPABILITIES, Rendering, Scene
+from sightline.methods.ngp.field import HashField
+from sightline.methods.ngp.frame import Frame
+from sightline.networks.encodings import spherical_harmonics
+from sightline.rendering.opacity_grid import OpacityGrid
+from sightline.rendering.sampler import SamplerSettings, sample
+
+# Cells of the grid below this opacity hold nothing worth exporting.
+_EMPTY = 0.05
+_CHUNK = 1 << 13
+
+
+class NgpScene(Scene):
+    """A view of the method's own field, frame and grid; it changes as they are trained on."""
+
+    capabilities = CAPABILITIES - {"multi-view"}
+
+    def __init__(
+        self,
+        field: HashField,
+        frame: Frame,
+        grid: OpacityGrid,
+        marching: MarchSettings,
+        sampling: SamplerSettings,
+    ):
+        self.field, self.frame, self.grid = field, frame, grid
+        self.marching, self.sampling = marching, sampling
+
+    @property
+    def bounds(self) -> Float[Tensor, "2 3"]:
+        """Corners of the box of interest; for bounded scenes, of the part of it that holds matter."""
+        corners = torch.tensor([[-1.0] * 3, [1.0] * 3])
+        if not self.frame.contracted:
+            corners = self.grid.extent(_EMPTY).cpu()
+        return self.frame.to_model.inverse().apply(corners.double()).float()
+
+    def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Volume density per input unit at points of the input frame."""
+        cube, inside = self._cube(points)
+        with torch.no_grad():
+            sigmas = self.field.density(cube) * self.frame.to_model.scale
+        return torch.where(inside, sigmas, torch.zeros_like(sigmas))
+
+    def radiance(
+        self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+    ) -> Float[Tensor, "n 3"]:
+        """Colour in [0, 1] seen at points of the input frame when looking along unit `directions`."""
+        cube, _ = self._cube(points)
+        turned = self.frame.to_model.apply_directions(directions.double()).to(cube.dtype)
+        index = torch.arange(len(cube), device=cube.device)
+        with torch.no_grad():
+            return self.field(cube, spherical_harmonics(turned), index)[1]
+
+    def _cube(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        model = self.frame.to_model.apply(points.double()).to(self.field.table)
+        inside = (model.abs() <= 1).all(-1) | self.frame.contracted
+        return contract(model, self.frame.contracted), inside
+
+    @torch.no_grad()
+    def render(
+        self, camera: Cameras, background: Float[Tensor, "3"] | None = None, chunk: int | None = None
+    ) -> Rendering:
+        """Render one camera of the input frame; see `Method.render`."""
+        rays = camera.transformed(self.frame.to_model).image_rays(0)
+        size = chunk or _CHUNK
+        parts = [self._render_rays(rays[k : k + size]) for k in range(0, len(rays), size)]
+        colour, opacity, depth_sum, samples = (list(column) for column in zip(*parts, strict=True))
+        shape = int(camera.height[0]), int(camera.width[0])
+        opacity = torch.cat(opacity).view(shape)
+        depth_sum = torch.cat(depth_sum).view(shape) / self.frame.to_model.scale
+        behind = torch.ones(3, device=opacity.device) if background is None else background.to(opacity)
+        rgb = torch.cat(colour).view(*shape, 3) + (1 - opacity[..., None]) * behind
+        return Rendering(
+            rgb=rgb.clamp(0, 1),
+            depth=torch.where(opacity >= 0.01, depth_sum / opacity, torch.nan),
+            opacity=opacity,
+            depth_sum=depth_sum,
+            statistics={"rays": float(len(rays)), "samples": float(sum(samples))},
+        )
+
+    def _render_rays(self, rays: Rays) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Colour, opacity and depth sum of rays, and how many samples they took."""
+        origins = rays.origins.to(self.field.table)
+        directions = rays.directions.to(self.field.table)
+        samples = sample(origins, directions, self.grid, self.marching, self.sampling)
+        cube = locate(origins, directions, samples, self.frame.contracted)
+        sigmas, colours = self.field(cube, spherical_harmonics(directions), samples.ray_indices)
+        result = composite(sigmas, colours, samples)
+        return result.colour, result.opacity, result.depth_sum, len(samples)
