@@ -230,4 +230,5 @@ def position_gradient(positions: Tensor, table: Tensor, gradient: Tensor, levels
         out.numpy(),
         multiple=BLOCK,
     )
-    return out
+    # Clamping hides what lies outside.
+    return out.masked_fill_((positions < 0) | (positions > 1), 0)
