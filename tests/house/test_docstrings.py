@@ -8,7 +8,7 @@ from collections.abc import Iterator
 SHAPED = {"geometry", "media", "rendering", "networks", "metrics", "methods"}
 _ARRAYS = {"Tensor", "ndarray"}
 _SHAPE_WORDS = re.compile(
-    r"\([^()]*\d[^()]*\)|\(\w+, \w+[^()]*\)|\bshapes?\b|\bscalars?\b|\bRGBA?\b",
+    r"\([^()]*\d[^()]*\)|\(\w+,[^()]*\)|\bsee `\w+|\bshapes?\b|\bscalars?\b|\bRGBA?\b",
     re.IGNORECASE,
 )
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

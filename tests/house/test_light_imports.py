@@ -54,5 +54,4 @@ with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stder
 assert not code, code
 assert "train" in out.getvalue() and "demo" in out.getvalue()
 """
-    pytest.importorskip("sightline.cli.main")
     assert loaded_by(code) == []

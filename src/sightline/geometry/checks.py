@@ -41,7 +41,7 @@ def read_numbers(name: str, value: Any, n: int, dtype: torch.dtype, device: torc
 
 
 def read_whole(name: str, value: Tensor) -> Tensor:
-    """Turn whole numbers into int64; refuse others."""
+    """Turn whole numbers (n,) into int64; refuse others."""
     _refuse(~(torch.isfinite(value) & (value == value.round())), f"its {name} is not a whole number")
     return value.long()
 

@@ -1,1 +1,1 @@
-""""""
+"""Photos or a video → a capture with camera poses, and object masks."""

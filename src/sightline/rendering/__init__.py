@@ -1,1 +1,1 @@
-""""""
+"""Sampling along rays, grids that skip empty space, compositing; nothing here knows the method."""

@@ -34,7 +34,7 @@ class OpacityGrid(nn.Module):
 
     @property
     def coarse(self) -> Tensor:
-        """Maxima of the grid's blocks, made again after the grid was loaded or changed."""
+        """Maxima of the grid's blocks (b, b, b), made again after the grid was loaded or changed."""
         if self._coarse is None or self._coarse.device != self.opacity.device:
             self._coarse = occupancy.coarsen(self.opacity)
         return self._coarse
@@ -48,7 +48,7 @@ class OpacityGrid(nn.Module):
         self.changed()
 
     def points_in(self, cells: Tensor, generator: torch.Generator | None = None) -> Float[Tensor, "n 3"]:
-        """Random unit-cube points, one in each of the cells given as flat indices."""
+        """Random unit-cube points, one in each of the cells given as flat indices (n,)."""
         x, y, z = cells % self.side, cells // self.side % self.side, cells // self.side**2
         corner = torch.stack([x, y, z], -1).to(self.opacity.dtype)
         jitter = torch.rand(len(cells), 3, generator=generator, device=cells.device)
@@ -80,7 +80,7 @@ class OpacityGrid(nn.Module):
         self.changed()
 
     def random_cells(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Flat indices of `count` cells, drawn evenly; all cells in order where there are no more."""
+        """Flat indices (count,) of cells, drawn evenly; all cells in order where there are no more."""
         total = self.side**3
         device = self.opacity.device
         if count >= total:

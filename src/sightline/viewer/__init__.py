@@ -1,1 +1,1 @@
-""""""
+"""The live viewer in the browser."""

@@ -104,7 +104,7 @@ def run_demo(
     out = Path(out)
     seconds: dict[str, float] = {}
     with _timed(seconds, "scene"):
-        capture = _make_scene(out / "capture", train_views, test_views, size, seed)
+        capture = _make_scene(out / "still-life", train_views, test_views, size, seed)
     with _timed(seconds, "training"):
         run = _train(capture, out / "run", minutes, seed, device)
     with _timed(seconds, "evaluation"):

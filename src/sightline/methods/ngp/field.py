@@ -74,5 +74,5 @@ class _TruncatedExp(torch.autograd.Function):
 
 
 def truncated_exp(x: Tensor) -> Tensor:
-    """exp(x) with x clamped to ±11, whose gradient stays alive where it is clamped."""
+    """exp(x) of any shape with x clamped to ±11, whose gradient stays alive where it is clamped."""
     return _TruncatedExp.apply(x)
