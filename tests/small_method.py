@@ -6,6 +6,7 @@ under a millisecond, and its batches come from a shuffled pool, so that resuming
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ class WaveConfig:
     """rows of the colour table"""
     fail_at: int | None = None
     """step whose loss is made NaN"""
+    stop_at: int | None = None
+    """step after which somebody asks to stop"""
 
 
 INFO = MethodInfo(
@@ -87,6 +90,8 @@ class Wave(Method):
         return {"loss": loss, "psnr": -10 * loss.detach().log10(), "rays": count, "samples": 2 * count}
 
     def after_step(self, progress: Progress) -> bool:
+        if progress.step == self.config.stop_at:
+            signal.raise_signal(signal.SIGINT)
         if progress.step % 4 == 0:
             self.noise += torch.rand(3)
             return True

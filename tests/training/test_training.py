@@ -282,13 +282,32 @@ def test_settings_that_make_no_sense_are_refused(make_run, settings: dict, said:
         train(make_run(), **settings)
 
 
-@pytest.mark.slow  # two processes import everything: 10 s
 def test_two_processes_train_the_same_scene(make_run, installed_wave) -> None:
     run = make_run()
     result = train(run, steps=60, devices=2)
     assert (result.ending, result.step) == ("finished", 60)
+    assert result.train_psnr is not None
+    assert result.train_psnr > 18
     state = run.read_training_state()
     assert state is not None
     assert len(state["processes"]) == 2
     first, second = (process["batches"]["order"] for process in state["processes"])
     assert not torch.equal(first, second)
+    # Global randomness is the same in both, so what a method draws after a step is too.
+    assert torch.equal(*(process["random"]["torch"] for process in state["processes"]))
+
+
+@pytest.mark.slow  # three times two processes that import everything: 20 s
+def test_two_processes_stopped_and_resumed_give_the_identical_result(make_run, installed_wave) -> None:
+    straight, stopped = make_run("straight"), make_run("stopped", stop_at=13)
+    train(straight, devices=2)
+    assert train(stopped, devices=2).step == 13
+    stopped.update(config={**stopped.record.config, "stop_at": None})
+    assert train(stopped, devices=2).step == STEPS
+    assert weights(straight) == weights(stopped)
+
+
+@pytest.mark.slow  # two processes that import everything: 15 s
+def test_an_error_in_a_further_process_comes_home(make_run, installed_wave) -> None:
+    with pytest.raises(RunError, match="not a finite number at step 5"):
+        train(make_run(fail_at=5), devices=2)

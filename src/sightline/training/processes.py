@@ -59,6 +59,14 @@ class Team:
         dist.broadcast(tensor, 0, group=self._group)
         return tensor.tolist()
 
+    def share(self, value: Any) -> Any:
+        """Give every process the object that the first one has."""
+        if self.world == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, 0, group=self._group)
+        return box[0]
+
     def gather(self, value: Any) -> list[Any]:
         """Bring one object of every process to the first process; the others get an empty list."""
         if self.world == 1:
@@ -73,11 +81,6 @@ class Team:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-    def wait(self) -> None:
-        """Wait for all processes."""
-        if self.world > 1:
-            dist.barrier(group=self._group)
-
 
 def launch(settings: TrainSettings, work: Callable[..., Any], *arguments: Any) -> Any:
     """Call `work(team, stop, *arguments)` in every process of the training; give what the first one returns.
@@ -89,7 +92,11 @@ def launch(settings: TrainSettings, work: Callable[..., Any], *arguments: Any) -
     """
     with _quiet_fabric():
         fabric = _make_fabric(settings)
-        if settings.devices == 1 or _started_from_outside():
+        if _started_from_outside():
+            with _shared_cores(int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
+                fabric.launch()
+                return _run(fabric, None, work, arguments)
+        if settings.devices == 1:
             fabric.launch()
             return _run(fabric, None, work, arguments)
         return _spawn(fabric, settings, work, arguments)
@@ -132,6 +139,12 @@ def _make_fabric(settings: TrainSettings) -> Fabric:
     )
 
 
+def is_first_process() -> bool:
+    """Whether this is the process that writes and prints, or a further one that torchrun or SLURM started."""
+    rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID")
+    return not _started_from_outside() or rank in (None, "0")
+
+
 def _started_from_outside() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ or (
         "SLURM_NTASKS" in os.environ and "SLURM_PROCID" in os.environ
@@ -141,8 +154,12 @@ def _started_from_outside() -> bool:
 def _run(fabric: Fabric, flag: Flag | None, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     if fabric.device.type == "cpu":
         torch.set_num_threads(available_cores())
-    with StopRequests(flag) as stop:
-        return work(Team(fabric), stop, *arguments)
+    try:
+        with StopRequests(flag) as stop:
+            return work(Team(fabric), stop, *arguments)
+    finally:
+        if fabric.world_size > 1 and dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def _spawn(
@@ -195,9 +212,6 @@ def _in_child(fabric: Fabric, job: _Job) -> _Outcome:
     except KeyboardInterrupt:
         # Nothing to save yet: all processes were asked to stop, and the parent knows.
         return _Outcome(None)
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
 
 
 def _log_to_stderr(level: int) -> None:

@@ -23,7 +23,7 @@ from sightline.training.display import short_time
 from sightline.training.interruption import StopRequests
 from sightline.training.logs import TrainingLog
 from sightline.training.loop import Ending, Loop
-from sightline.training.processes import Team, launch
+from sightline.training.processes import Team, is_first_process, launch
 from sightline.training.settings import TrainSettings
 from sightline.training.stepping import Stepper
 from sightline.training.validation import Validator
@@ -64,7 +64,7 @@ def train_run(order: TrainOrder) -> TrainResult:
     """
     order.settings.check()
     try:
-        if order.settings.devices > 1:
+        if order.settings.devices > 1 and is_first_process():
             # Once here, so that the processes find everything compiled instead of each doing it.
             run = Run.open(order.folder)
             _warm_up(run.method_info.method_class()(run.config), tell=True)
@@ -72,7 +72,7 @@ def train_run(order: TrainOrder) -> TrainResult:
     except KeyboardInterrupt:
         result = None
     if result is None:
-        progress = Run.open(order.folder).record.progress
+        progress = Run.open(order.folder).record.progress if is_first_process() else RunProgress()
         return TrainResult("interrupted", progress.step, progress.seconds)
     return result
 
@@ -85,11 +85,14 @@ def already_done(progress: RunProgress, settings: TrainSettings) -> bool:
 
 
 def _train(team: Team, stop: StopRequests, order: TrainOrder) -> TrainResult:
-    run, settings = Run.open(order.folder), order.settings
+    # Only the first process reads the run folder: with several machines, the others may not see it.
+    opened = Run.open(order.folder) if team.first else None
+    run = Run(order.folder, team.share(opened.record if opened else None))
+    settings = order.settings
     _seed(run.record.seed)
     method: Method = run.method_info.method_class()(run.config)
     timings = {"warm_up": _warm_up(method, tell=team.first)}
-    state = run.read_training_state()
+    state = team.share(run.read_training_state() if team.first else None)
     log = TrainingLog(run.path, state["step"] if state else 0) if team.first else None
     loop = None
     try:
@@ -136,12 +139,11 @@ def _set_up(
     if team.first:
         _record_start(run, method, capture, team, order.settings)
     if state:
-        _compare_states(run, method)
-        tensors = read_weights(run.weights_path, method=run.method_name)
-        apply_weights(method, tensors, where=run.weights_path)
+        if team.first:
+            _compare_states(run, method)
+        _load_weights(team, run, method, run.weights_path)
     elif order.initial is not None:
-        tensors = read_weights(order.initial, method=run.method_name)
-        apply_weights(method, tensors, where=order.initial)
+        _load_weights(team, run, method, order.initial)
     stepper = Stepper(team, method, prepared, run.record.seed)
     validator = None
     if team.first and isinstance(capture, Capture):
@@ -151,6 +153,12 @@ def _set_up(
     if state:
         loop.restore(state)
     return loop
+
+
+def _load_weights(team: Team, run: Run, method: Method, path: Path) -> None:
+    """Put weights into the method; the other processes get them from the first one with the first step."""
+    if team.first:
+        apply_weights(method, read_weights(path, method=run.method_name), where=path)
 
 
 def _record_start(run: Run, method: Method, capture: Any, team: Team, settings: TrainSettings) -> None:

@@ -29,6 +29,7 @@ class Stepper:
         fabric = team.fabric
         self.team, self.method = team, method
         self._module = fabric.setup(_TrainingStep(method))
+        team.equalise(list(method.state_dict().values()))
         self.optimisations = method.optimisers()
         wrapped = fabric.setup_optimizers(*(entry.optimiser for entry in self.optimisations))
         self._optimisers = list(wrapped) if isinstance(wrapped, (list, tuple)) else [wrapped]
@@ -60,7 +61,7 @@ class Stepper:
     def after_step(self, progress: Progress) -> None:
         """Let the method do what follows a step, and make changed buffers equal in all processes."""
         if self.method.after_step(progress) and self.team.world > 1:
-            self.team.equalise([buffer for buffer in self.method.buffers()])
+            self.team.equalise(list(self.method.buffers()))
 
     def set_learning_rates(self, progress: Progress) -> None:
         """Give every parameter group its learning rate at this moment of the training."""

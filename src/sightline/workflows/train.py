@@ -11,6 +11,7 @@ from sightline.runs.record import DataSource, RunRecord
 from sightline.runs.run import Run
 from sightline.runs.settings import to_plain
 from sightline.training.display import short_time
+from sightline.training.processes import is_first_process
 from sightline.training.session import TrainOrder, TrainResult, already_done, train_run
 from sightline.workflows.options import DATA_OPTIONS, TrainOptions, differing, with_budget
 
@@ -19,10 +20,11 @@ _RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Trained:
-    """A run and how its training ended; `result` is None where it had been trained long enough before."""
+    """A run and how its training ended."""
 
     run: Run
     result: TrainResult | None
+    """None where it had been trained long enough before"""
 
     def to_json(self) -> dict[str, Any]:
         """What `sightline train --json` prints."""
@@ -43,6 +45,7 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
     Raises:
         InputError: something of the input does not go together, or the run folder exists without `resume`.
         RunError: the training failed; the last good checkpoint is kept.
+        SystemExit: in the further processes that torchrun started, when their part is done.
     """
     info = get_method_info(method)
     options = with_budget(options, info)
@@ -51,12 +54,16 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
     if not data.exists():
         raise InputError("There is no such data", where=data, fix="Check the path")
     folder = options.out or default_folder(data, method)
+    initial = _weights_file(options.init) if options.init is not None else None
+    if not is_first_process():
+        # The first process makes the run folder, and tells the others what is in it.
+        train_run(TrainOrder(folder.absolute(), options.settings, initial))
+        raise SystemExit(0)
     run = _open_or_create(folder, method, data, config, options)
     if already_done(run.record.progress, options.settings):
         done = run.record.progress.step
         inform(f"{run.path} is finished: {done} steps. Give more --minutes or --steps to go on")
         return Trained(run, None)
-    initial = _weights_file(options.init) if options.init is not None else None
     result = train_run(TrainOrder(run.path.resolve(), options.settings, initial))
     run = Run.open(run.path)
     inform(_summary(run, result))
