@@ -21,6 +21,9 @@ def _resample(bin_offsets, starts, ends, weights, offsets, jitter, distances, le
         if count == 0:
             continue
         n, n_last = bin_offsets[ray], bin_offsets[ray + 1] - 1
+        # Rounding of the shares must not carry the last sample into bins that cannot be seen.
+        while n_last > n and weights[n_last] <= zero:
+            n_last -= 1
         total = zero
         for k in range(n, n_last + 1):
             total += weights[k]
