@@ -26,10 +26,6 @@ class SamplerSettings:
     """samples of a ray whose way is opaque in the grid; others get fewer"""
     per_bin: int = 4
     """at most this many samples for each bin with matter"""
-    largest_alpha: float = 0.7
-    """what one bin may hide at most (`sightline.kernels.visibility.bin_weights`)"""
-    least_transmittance: float = 1e-3
-    """bins that less light reaches are not sampled"""
     floor: float = 0.01
     """part of the weight that is spread evenly over all visible bins, so that errors of the grid are found
     out"""
@@ -50,7 +46,7 @@ def sample(
     """
     bins, opacities = march(origins, directions, grid.opacity, grid.coarse, marching)
     weights, opacity = bin_weights(
-        bins, opacities, settings.largest_alpha, settings.least_transmittance, settings.floor
+        bins, opacities, marching.largest, marching.least_transmittance, settings.floor
     )
     # What the grid calls opaque is worth the full number of samples; empty rays get none.
     wanted = torch.ceil(settings.samples * opacity.clamp(max=1)).long()

@@ -11,7 +11,7 @@ from torch import Tensor
 from sightline.kernels import parallel
 from sightline.kernels.compiling import inline, kernel
 from sightline.kernels.marching.grid import MarchSettings
-from sightline.kernels.occupancy.reference import BLOCK
+from sightline.kernels.occupancy.reference import BLOCK, SHIFT
 from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
 
 
@@ -40,56 +40,77 @@ def _to_cube(x, y, z, contracted):
 
 @inline
 def _slab(o, d, reach):
+    """Distances at which a ray enters and leaves a slab, and the inverse of its direction."""
     safe = d if abs(d) >= np.float32(1e-12) else np.float32(1e-12)
     a, b = (-reach - o) / safe, (reach - o) / safe
-    return min(a, b), max(a, b)
+    return min(a, b), max(a, b), np.float32(1) / safe
+
+
+@inline
+def _leave(o, inverse, block, size):
+    """Distance at which a ray leaves a block of cells along one axis of the box [-1, 1]."""
+    upper = np.float32(block + 1) if inverse > np.float32(0) else np.float32(block)
+    return (upper * size - np.float32(1) - o) * inverse
 
 
 @kernel(
     "void(float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1], boolean, float32, float32,"
-    " float32, float32, int64, float32[::1], float32[::1], float32[::1], int64[::1], int64, int64)"
+    " float32, float32, float32, float32, int64, float32[::1], float32[::1], float32[::1], int64[::1], int64,"
+    " int64)"
 )
 def _march(
-    origins, directions, grid, coarse, contracted, step, near, far, threshold, max_bins, starts, ends,
-    opacities, counts, first, last,
+    origins, directions, grid, coarse, contracted, step, near, far, threshold, largest, least,
+    max_bins, starts, ends, opacities, counts, first, last,
 ):  # fmt: skip
     side = grid.shape[0]
     cells = np.float32(side)
     half, one = np.float32(0.5), np.float32(1)
-    top = np.int64(side - 1)
+    zero, top = np.int32(0), np.int32(side - 1)
     write = first * max_bins
     reach = far if contracted else one
+    size = np.float32(2 * BLOCK) / cells
+    per_step = one / step
     for ray in range(first, last):
         ox, oy, oz = origins[ray, 0], origins[ray, 1], origins[ray, 2]
         dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
-        ax, bx = _slab(ox, dx, reach)
-        ay, by = _slab(oy, dy, reach)
-        az, bz = _slab(oz, dz, reach)
-        t = max(near, max(ax, max(ay, az)))
+        ax, bx, vx = _slab(ox, dx, reach)
+        ay, by, vy = _slab(oy, dy, reach)
+        az, bz, vz = _slab(oz, dz, reach)
+        enter = max(near, max(ax, max(ay, az)))
         end = min(bx, min(by, bz))
         begin = write
         bins = 0
-        while t < end and bins < max_bins:
-            length = step
-            if contracted:
-                radius = max(abs(ox + t * dx), max(abs(oy + t * dy), abs(oz + t * dz)))
-                if radius > one:
-                    length = step * radius * radius
-            stop = min(t + length, end)
+        t, light = enter, one
+        while t < end and bins < max_bins and light >= least:
             bins += 1
+            if contracted:
+                radius = max(one, max(abs(ox + t * dx), max(abs(oy + t * dy), abs(oz + t * dz))))
+                stop = min(t + step * (radius * radius), end)
+            else:
+                stop = min(enter + np.float32(bins) * step, end)
             middle = (t + stop) * half
             x, y, z = ox + middle * dx, oy + middle * dy, oz + middle * dz
             x, y, z = _to_cube(x, y, z, contracted)
-            i = min(max(np.int64(x * cells), 0), top)
-            j = min(max(np.int64(y * cells), 0), top)
-            k = min(max(np.int64(z * cells), 0), top)
-            if coarse[k // BLOCK, j // BLOCK, i // BLOCK] > threshold:
+            i = min(max(np.int32(x * cells), zero), top)
+            j = min(max(np.int32(y * cells), zero), top)
+            k = min(max(np.int32(z * cells), zero), top)
+            a, b, c = k >> SHIFT, j >> SHIFT, i >> SHIFT
+            if coarse[a, b, c] > threshold:
                 opacity = grid[k, j, i]
                 if opacity > threshold:
                     starts[write] = t
                     ends[write] = stop
                     opacities[write] = opacity
+                    light *= one - min(opacity, largest)
                     write += 1
+            elif not contracted:
+                # Bins whose middles lie in this empty block are passed over. One too few is no harm.
+                leave = _leave(ox, vx, c, size)
+                leave = min(leave, min(_leave(oy, vy, b, size), _leave(oz, vz, a, size)))
+                jump = np.int64((min(leave, end) - enter) * per_step - half)
+                if jump > bins:
+                    bins = jump
+                    stop = min(enter + np.float32(bins) * step, end)
             t = stop
         counts[ray] = write - begin
 
@@ -131,7 +152,8 @@ def march(
         grid.float().contiguous().numpy(),
         coarse.float().contiguous().numpy(),
         settings.contracted,
-        *(np.float32(v) for v in (settings.step, settings.near, settings.far, settings.threshold)),
+        *(np.float32(v) for v in (settings.step, settings.near, settings.far)),
+        *(np.float32(v) for v in (settings.threshold, settings.largest, settings.least_transmittance)),
         settings.max_bins,
     )
     function = _march.compiled()

@@ -26,7 +26,12 @@ class MarchSettings:
     """largest distance from the centre, in the maximum norm, that is marched to (contracted scenes)"""
     threshold: float
     """bins whose opacity in the grid is not above this are skipped"""
+    largest: float = 0.99
+    """cap of a bin's opacity, below 1, so that an error of the grid cannot hide everything behind it"""
+    least_transmittance: float = 0.0
+    """a ray ends when the bins so far leave less light than this"""
     max_bins: int = 1024
+    """a ray has no more bins than this, empty ones counted"""
 
 
 def contract(points: Tensor, contracted: bool) -> Tensor:

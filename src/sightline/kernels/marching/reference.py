@@ -12,17 +12,18 @@ def march(
 ) -> tuple[Intervals, Tensor]:
     """Find the bins with matter; see `sightline.kernels.marching.march`."""
     side = grid.shape[0]
-    t, end = _limits(origins, directions, settings)
-    alive = t < end
+    enter, end = _limits(origins, directions, settings)
+    t, light = enter, torch.ones_like(enter)
     starts, ends, opacities, kept = [], [], [], []
-    for _ in range(settings.max_bins):
+    for count in range(1, settings.max_bins + 1):
+        alive = (t < end) & (light >= settings.least_transmittance)
         if not alive.any():
             break
-        length = torch.full_like(t, settings.step)
         if settings.contracted:
             radius = (origins + t[:, None] * directions).abs().amax(-1)
-            length = length * radius.clamp(min=1) ** 2
-        stop = torch.minimum(t + length, end)
+            stop = torch.minimum(t + settings.step * radius.clamp(min=1) ** 2, end)
+        else:
+            stop = torch.minimum(enter + count * settings.step, end)
         middle = origins + ((t + stop) / 2)[:, None] * directions
         cell = (contract(middle, settings.contracted) * side).long().clamp(0, side - 1)
         opacity = grid[cell[:, 2], cell[:, 1], cell[:, 0]]
@@ -30,8 +31,8 @@ def march(
         starts.append(t)
         ends.append(stop)
         opacities.append(opacity)
+        light = torch.where(kept[-1], light * (1 - opacity.clamp(max=settings.largest)), light)
         t = torch.where(alive, stop, t)
-        alive = alive & (t < end)
     if not kept:
         empty = origins.new_zeros(0)
         zeros = torch.zeros(len(origins) + 1, dtype=torch.int64, device=origins.device)

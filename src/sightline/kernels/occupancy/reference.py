@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-BLOCK = 8
+SHIFT = 3
+BLOCK = 1 << SHIFT
 
 
 def coarsen(opacity: Tensor) -> Tensor:

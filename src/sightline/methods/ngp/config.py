@@ -40,6 +40,8 @@ class NgpConfig:
     """samples of a training ray whose way is opaque"""
     largest_alpha: float = 0.9
     """what one bin of the density grid may hide at most when samples are placed"""
+    least_transmittance: float = 1e-3
+    """a ray ends where the opacity grid lets less light through"""
     floor: float = 0.05
     """part of the samples that is spread evenly over the visible bins"""
     samples_per_bin: int = 4

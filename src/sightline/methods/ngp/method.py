@@ -96,12 +96,14 @@ class Ngp(Method):
             near=self.frame.near,
             far=config.far,
             threshold=config.empty,
+            largest=config.largest_alpha,
+            least_transmittance=config.least_transmittance,
             max_bins=8 * config.bins_per_box,
         )
 
     def _sampling(self, samples: int) -> SamplerSettings:
         config = self.config
-        return SamplerSettings(samples, config.samples_per_bin, config.largest_alpha, floor=config.floor)
+        return SamplerSettings(samples, config.samples_per_bin, config.floor)
 
     def forward(self, batch: RayBatch, progress: Progress) -> dict[str, Any]:
         """Mean squared error of the rays' colours, in sRGB."""
