@@ -56,8 +56,8 @@ class _Composite(torch.autograd.Function):
     def forward(ctx, sigmas: Tensor, colours: Tensor, samples: Samples, middles, sizes) -> Any:
         from sightline.kernels.compositing import cpu
 
-        columns = colours.T.contiguous()
-        result = cpu.forward(sigmas.contiguous(), columns, samples, middles, sizes)
+        sigmas, columns = sigmas.contiguous(), colours.T.contiguous()
+        result = cpu.forward(sigmas, columns, samples, middles, sizes)
         ctx.save_for_backward(sigmas, columns, result[-1])
         ctx.constants = samples, middles, sizes
         ctx.mark_non_differentiable(result[-1])
