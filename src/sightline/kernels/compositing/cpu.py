@@ -54,12 +54,13 @@ def _backward(
     to_colour, to_opacity, to_depth, to_distortion, to_sigmas, to_colours, first, last,
 ):  # fmt: skip
     number = sigmas.dtype.type
-    zero, two, three = number(0), number(2), number(3)
+    zero, one, two, three = number(0), number(1), number(2), number(3)
     for ray in range(first, last):
         red, green, blue = to_colour[ray, 0], to_colour[ray, 1], to_colour[ray, 2]
-        total, moment, thickness = zero, zero, zero
+        total, moment, transmittance = zero, zero, one
         for n in range(offsets[ray], offsets[ray + 1]):
-            thickness += sigmas[n] * lengths[n]
+            transmittance *= math.exp(-sigmas[n] * lengths[n])
+            to_sigmas[n] = transmittance  # kept here for the walk back
             if distort:
                 total += weights[n]
                 moment += weights[n] * middles[n]
@@ -77,11 +78,8 @@ def _backward(
                 upstream += to_distortion[ray] * (two * pairs + two * w * sizes[n] / three)
                 behind_total += w
                 behind_moment += w * middles[n]
-            # Thickness down to and with this sample: the transmittance behind it.
-            after = math.exp(-max(thickness, zero))
-            to_sigmas[n] = lengths[n] * (after * upstream - behind)
+            to_sigmas[n] = lengths[n] * (to_sigmas[n] * upstream - behind)
             behind += w * upstream
-            thickness -= sigmas[n] * lengths[n]
             to_colours[0, n] = w * red
             to_colours[1, n] = w * green
             to_colours[2, n] = w * blue

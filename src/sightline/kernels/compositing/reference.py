@@ -12,9 +12,14 @@ def composite(
     """Integrate packed samples; see `sightline.kernels.compositing.composite`."""
     rays, index = samples.rays, samples.ray_indices
     thickness = sigmas * samples.lengths
-    total = torch.cat([thickness.new_zeros(1), thickness.cumsum(0)])
-    before = total[:-1] - total[samples.offsets[:-1]][index]
-    weights = torch.exp(-before) * -torch.expm1(-thickness)
+
+    def in_front(values: Tensor) -> Tensor:
+        """Sum over the samples of the same ray that come before each one."""
+        # In double precision, since one sum runs through all rays.
+        total = torch.cat([values.new_zeros(1).double(), values.double().cumsum(0)])
+        return (total[:-1] - total[samples.offsets[:-1]][index]).to(values.dtype)
+
+    weights = torch.exp(-in_front(thickness)) * -torch.expm1(-thickness)
 
     def per_ray(values: Tensor) -> Tensor:
         return values.new_zeros(rays, *values.shape[1:]).index_add(0, index, values)
@@ -26,8 +31,6 @@ def composite(
     if warped is not None:
         middles, sizes = warped
         # Samples are in order, so the sum over pairs is twice the sum over those in front of each (eq. 15).
-        sums = [torch.cat([v.new_zeros(1), v.cumsum(0)]) for v in (weights, weights * middles)]
-        in_front = [s[:-1] - s[samples.offsets[:-1]][index] for s in sums]
-        pairs = 2 * weights * (middles * in_front[0] - in_front[1])
+        pairs = 2 * weights * (middles * in_front(weights) - in_front(weights * middles))
         distortion = per_ray(pairs + weights**2 * sizes / 3)
     return colour, opacity, depth, distortion, weights
