@@ -45,6 +45,7 @@ def test_a_run_that_is_opened_again_is_the_same(make_run) -> None:
     assert method.scale == 3.0
     assert torch.equal(method.colours, torch.full((8, 3), 0.25))
     assert read_step(run.weights_path) == 5
+    assert run.weights_path.stat().st_mode == (run.path / "run.json").stat().st_mode
 
 
 def test_an_existing_folder_is_refused(make_run) -> None:

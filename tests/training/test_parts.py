@@ -142,7 +142,7 @@ def test_stops_work_without_signals_in_another_thread() -> None:
     assert found == [False]
 
 
-def test_the_saver_chooses_an_interval_that_costs_three_per_cent() -> None:
+def test_the_saver_chooses_an_interval_that_costs_two_per_cent() -> None:
     clock = Clock()
     saver = Saver(clock=clock)
 
@@ -154,12 +154,12 @@ def test_the_saver_chooses_an_interval_that_costs_three_per_cent() -> None:
         saver.save(take)
         saver.finish()
 
-    save(0.3)
+    save(0.2)
     assert saver.interval == pytest.approx(10.0, rel=0.05)
     save(0.001)
     assert saver.interval == 5.0
     save(30.0)
-    assert saver.interval == 15.0
+    assert saver.interval == 14.5
     assert not saver.due()
     clock.now += 15
     assert saver.due()

@@ -23,12 +23,16 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], *, method: str, ste
         step: training steps that made them.
     """
     with atomic_path(path) as temporary:
+        # safetensors makes files that only their owner can read; runs are shared like other files.
+        temporary.touch()
+        mode = temporary.stat().st_mode
         try:
             save_file(dict(tensors), temporary, metadata={"method": method, "step": str(step)})
         except SafetensorError as error:
             # safetensors wraps what the operating system says; atomic_path turns OSError into a clear
             # RunError.
             raise OSError(None, str(error)) from error
+        temporary.chmod(mode)
 
 
 def read_step(path: Path) -> int | None:

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from sightline.foundation.errors import SightlineError, warn
 
-LONGEST_INTERVAL = 15.0
+LONGEST_INTERVAL = 14.5
+"""seconds; with the step at hand, a checkpoint is made at least every 15 s"""
 SHORTEST_INTERVAL = 5.0
-COST_SHARE = 0.03
+COST_SHARE = 0.02
+"""part of the training time that saving may take"""
 
 
 class Saver:
@@ -30,7 +32,7 @@ class Saver:
         self._pool = ThreadPoolExecutor(1, "sightline-saver")
         self._job: Future[float] | None = None
         self._last = clock()
-        self.interval = 2 * SHORTEST_INTERVAL
+        self.interval = LONGEST_INTERVAL
         self.seconds = 0.0
         """time that saving took from the training so far"""
         self._blocked = 0.0
