@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sightline.foundation.errors import RunError, warn
+from sightline.foundation.files import write_atomic
 from sightline.methods.base import Progress
 from sightline.runs.run import METRICS
 
@@ -27,11 +28,9 @@ class TrainingLog:
         from torch.utils.tensorboard import SummaryWriter
 
         path = folder / METRICS
-        kept = _lines_until(path, resume_step)
+        write_atomic(path, "".join(_lines_until(path, resume_step)).encode("utf-8"))
         try:
-            self._file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - until `close`
-            self._file.writelines(kept)
-            self._file.flush()
+            self._file = open(path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115 - until `close`
             self._board: SummaryWriter | None = SummaryWriter(
                 str(folder / "tensorboard"), purge_step=resume_step + 1 if resume_step else None
             )

@@ -102,7 +102,8 @@ class Validator:
     def _render(self, method: Method) -> tuple[float, dict[str, float], np.ndarray]:
         sources = self.capture.split("train") if self.needs_sources else None
         painted = self.capture.background == "black" and self.capture.images.channels != 4
-        background = torch.zeros(3) if painted else None
+        device = next(method.parameters()).device
+        background = torch.zeros(3, device=device) if painted else None
         render = PictureRenderer(method, method.encode(sources), background=background, chunk=self.chunk)
         if self.pixels is None:
             self.pixels = self._settle(render)
