@@ -22,7 +22,7 @@ def resample(bins: Intervals, weights: Tensor, counts: Tensor, jitter: Tensor) -
         )
         cumulative = torch.cat([w.new_zeros(1), w.cumsum(0)])
         occupied = torch.cat([w.new_zeros(1), sizes.cumsum(0)])
-        strata = torch.linspace(0, 1, count + 1, dtype=torch.float64) * cumulative[-1]
+        strata = torch.linspace(0, 1, count + 1, dtype=torch.float64, device=w.device) * cumulative[-1]
         first, last = int(offsets[ray]), int(offsets[ray + 1])
         wanted = strata[:-1] + jitter[first:last].double() * (strata[1:] - strata[:-1])
         distances[first:last] = _invert(wanted, cumulative, w, starts, sizes).to(distances.dtype)
