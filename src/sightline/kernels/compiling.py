@@ -7,6 +7,8 @@ never meets stale code.
 
 import hashlib
 import os
+import pickle
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -80,7 +82,11 @@ class Kernel:
                     folder.mkdir(parents=True, exist_ok=True)
                     numba.config.CACHE_DIR = str(folder)
                     self._compiled[name] = numba.njit(signature, cache=True, **options)(self.function)
-                except (OSError, RuntimeError):  # no writable cache: compile for this process only
+                except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+                    if isinstance(error, EOFError | pickle.UnpicklingError):
+                        # A crash has cut files short: let later kernels and processes write them anew.
+                        shutil.rmtree(folder, ignore_errors=True)
+                    # No cache to read or write: compile for this process only.
                     self._compiled[name] = numba.njit(signature, **options)(self.function)
                 finally:
                     numba.config.CACHE_DIR = earlier
