@@ -35,10 +35,14 @@ def _sources_digest() -> str:
     return digest.hexdigest()[:16]
 
 
+# Taken when the sources are loaded: after an edit, a running process must not file its older code as new.
+_LOADED_DIGEST = _sources_digest()
+
+
 def cache_folder() -> Path:
     """Folder of the compiled kernels of this version of the sources (`SIGHTLINE_CACHE` moves its parent)."""
     root = os.environ.get("SIGHTLINE_CACHE") or platformdirs.user_cache_dir("sightline")
-    return Path(root) / "kernels" / _sources_digest()
+    return Path(root) / "kernels" / _LOADED_DIGEST
 
 
 def compile_seconds() -> float:
