@@ -13,7 +13,7 @@ from sightline.captures import Capture
 from sightline.foundation.errors import InputError, warn
 from sightline.training.settings import TrainSettings
 
-_BASE = 400 << 20
+_BASE = 600 << 20
 """Python, PyTorch and the compiled kernels"""
 _LOGS = 5 << 20
 _STATE_COPIES = 2
@@ -36,7 +36,8 @@ def estimate(method: nn.Module, capture: object, settings: TrainSettings) -> Est
     parameters = sum(p.numel() * p.element_size() for p in method.parameters())
     buffers = sum(b.numel() * b.element_size() for b in method.buffers())
     weights, state = parameters + buffers, _STATE_COPIES * parameters
-    images = capture.images.nbytes if isinstance(capture, Capture) else 0
+    # Once in the capture's cache and once where the method draws its batches from.
+    images = 2 * capture.images.nbytes if isinstance(capture, Capture) else 0
     # Parameters, gradients and optimiser, and the copy that a checkpoint takes of all but the gradients.
     memory = _BASE + images + 2 * parameters + buffers + 2 * state + weights
     milestones = settings.steps // settings.save_every if settings.steps and settings.save_every else 0
