@@ -28,7 +28,9 @@ class LoadedScene:
         self, background: tuple[float, float, float] | None = None, chunk: int | None = None
     ) -> PictureRenderer:
         """Make what renders pictures of the scene over a background colour (white where not given)."""
-        colour = None if background is None else torch.tensor(background, dtype=torch.float32, device=self.device)
+        colour = (
+            None if background is None else torch.tensor(background, dtype=torch.float32, device=self.device)
+        )
         return PictureRenderer(self.method, self.scene, background=colour, chunk=chunk)
 
 
