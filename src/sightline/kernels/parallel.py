@@ -46,8 +46,9 @@ def split(total: int, parts: int, multiple: int = 1) -> list[tuple[int, int]]:
 def run(tasks: list[Callable[[], Any]]) -> None:
     """Run tasks at the same time, the first in the calling thread; the first error is raised after all have
     ended."""
-    if len(tasks) == 1:
-        tasks[0]()
+    if len(tasks) <= 1:
+        for task in tasks:
+            task()
         return
     futures = [_executor().submit(task) for task in tasks[1:]]
     try:
