@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from sightline.kernels.compiling import Kernel, compile_seconds
+from sightline.kernels.mlp import uses_bfloat16
 
 
 def all_kernels() -> list[Kernel]:
-    """Every kernel of the package."""
+    """Every kernel of the package that this processor can run."""
     found = []
-    for path in sorted(Path(__file__).parent.glob("*/cpu.py")):
-        module = import_module(f"{__package__}.{path.parent.name}.cpu")
+    for path in sorted(Path(__file__).parent.glob("*/cpu*.py")):
+        if path.stem == "cpu_bf16" and not uses_bfloat16():
+            continue
+        module = import_module(f"{__package__}.{path.parent.name}.{path.stem}")
         found += [value for value in vars(module).values() if isinstance(value, Kernel)]
     return found
 

@@ -8,8 +8,8 @@ from torch import Tensor
 def spherical_harmonics(directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n 16"]:
     """Evaluate the 16 real spherical harmonics of degrees 0 to 3 at unit directions.
 
-    The orthonormal real basis without the Condon-Shortley phase's sign convention mattering: a linear layer follows
-    (Müller et al. 2022, section 5.4).
+    The orthonormal real basis without the Condon-Shortley phase's sign convention mattering: a linear layer
+    follows (Müller et al. 2022, section 5.4).
     """
     x, y, z = directions.unbind(-1)
     xx, yy, zz, xy, yz, xz = x * x, y * y, z * z, x * y, y * z, x * z

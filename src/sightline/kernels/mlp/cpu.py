@@ -204,22 +204,20 @@ def _backward(
                 target[first + s] = row[s]
 
 
-def _padded(size: int) -> int:
-    return -(-size // 4) * 4
+def pad(weight: Tensor) -> np.ndarray:
+    """A matrix with zeros around it up to sizes that are multiples of 4."""
+    rows, columns = (-(-size // 4) * 4 for size in weight.shape)
+    matrix = np.zeros((rows, columns), weight.detach().numpy().dtype)
+    matrix[: weight.shape[0], : weight.shape[1]] = weight.detach().numpy()
+    return matrix
 
 
 def _pack(weights: list[Tensor]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Flatten the matrices, padded to multiples of 4, also transposed; and give the padded widths."""
-    shapes = [(_padded(w.shape[0]), _padded(w.shape[1])) for w in weights]
-    widths = np.array([shapes[0][1], *(rows for rows, _ in shapes)], np.int64)
-    padded = []
-    for weight, (rows, columns) in zip(weights, shapes, strict=True):
-        matrix = np.zeros((rows, columns), weight.detach().numpy().dtype)
-        matrix[: weight.shape[0], : weight.shape[1]] = weight.detach().numpy()
-        padded.append(matrix)
+    """Flatten the padded matrices, also transposed; and give the padded widths."""
+    padded = [pad(weight) for weight in weights]
+    widths = np.array([padded[0].shape[1], *(matrix.shape[0] for matrix in padded)], np.int64)
     flat = np.concatenate([matrix.ravel() for matrix in padded])
-    transposed = np.concatenate([matrix.T.ravel() for matrix in padded])
-    return flat, transposed, widths
+    return flat, np.concatenate([matrix.T.ravel() for matrix in padded]), widths
 
 
 @functools.cache
@@ -227,9 +225,10 @@ def _nothing(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return torch.zeros(1, 0, dtype=dtype), torch.zeros(0, dtype=torch.int64)
 
 
-def _shared(
+def shared_inputs(
     inputs: Tensor, per_ray: Tensor | None, ray_indices: Tensor | None
 ) -> tuple[np.ndarray, np.ndarray]:
+    """The shared features and the rays' indices as arrays, empty ones where there are none."""
     if per_ray is None or ray_indices is None:
         per_ray, ray_indices = _nothing(inputs.dtype)
     return per_ray.detach().to(inputs.dtype).contiguous().numpy(), ray_indices.contiguous().numpy()
@@ -243,7 +242,7 @@ def forward(
     out = inputs.new_empty(weights[-1].shape[0], samples)
     flat, _, widths = _pack(weights)
     function = _forward.compiled(flat.dtype)
-    shared, indices = _shared(inputs, per_ray, ray_indices)
+    shared, indices = shared_inputs(inputs, per_ray, ray_indices)
     parallel.over_ranges(
         function, samples, inputs.detach().numpy(), shared, indices, flat, widths, out.numpy(), multiple=BLOCK
     )
@@ -267,7 +266,7 @@ def backward(
     function = _backward.compiled(flat.dtype)
     ranges = parallel.split(samples, max(1, min(parallel.thread_count(), samples // 512)), BLOCK)
     sums = np.zeros((max(1, len(ranges)), len(flat)), flat.dtype)
-    fixed = (inputs.detach().numpy(), *_shared(inputs, per_ray, ray_indices), flat, widths, transposed)
+    fixed = (inputs.detach().numpy(), *shared_inputs(inputs, per_ray, ray_indices), flat, widths, transposed)
     varying = (upstream.numpy(), to_inputs.numpy())
     if ranges:
         parallel.run(

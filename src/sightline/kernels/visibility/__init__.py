@@ -1,12 +1,13 @@
-"""Which bins of a ray can be seen, from the opacities that a grid keeps (no network is asked)."""
+"""What of a ray can be seen: bins, from the opacities that a grid keeps, and samples, from their densities."""
 
+import torch
 from torch import Tensor
 
 from sightline.kernels import use_compiled
-from sightline.kernels.packed import Intervals
+from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
 from sightline.kernels.visibility import reference
 
-__all__ = ["bin_weights"]
+__all__ = ["bin_weights", "drop_invisible"]
 
 
 def bin_weights(
@@ -35,3 +36,25 @@ def bin_weights(
     from sightline.kernels.visibility import cpu
 
     return cpu.bin_weights(bins, opacities, *settings)
+
+
+def drop_invisible(samples: Samples, sigmas: Tensor, least_weight: float) -> tuple[Samples, Tensor]:
+    """Keep the samples whose weight T·(1 - exp(-σδ)) is above `least_weight`.
+
+    Args:
+        samples: samples of all rays.
+        sigmas: (n,) density at each, per unit of distance.
+
+    Returns:
+        The samples that are left, with the lengths they had, and their (m,) indices among all. Not differentiable.
+    """
+    if use_compiled(sigmas):
+        from sightline.kernels.visibility import cpu
+
+        keep = cpu.visible(samples, sigmas, least_weight)
+    else:
+        keep = reference.visible(samples, sigmas, least_weight)
+    kept = keep.nonzero()[:, 0]
+    rays = samples.ray_indices[kept]
+    offsets = offsets_from_counts(torch.bincount(rays, minlength=samples.rays))
+    return Samples(offsets, samples.distances[kept], samples.lengths[kept], rays), kept

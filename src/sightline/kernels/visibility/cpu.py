@@ -1,12 +1,14 @@
 """Visibility of bins from the opacities of a grid, in Numba."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from sightline.kernels import parallel
 from sightline.kernels.compiling import kernel
-from sightline.kernels.packed import Intervals
+from sightline.kernels.packed import Intervals, Samples
 
 
 @kernel("void(int64[::1], float32[::1], float32, float32, float32, float32[::1], float32[::1], int64, int64)")
@@ -43,3 +45,24 @@ def bin_weights(
         _bin_weights.compiled(), bins.rays, *arrays, *limits, out.numpy(), totals.numpy(), least=256
     )
     return out, totals
+
+
+@kernel("void(int64[::1], float32[::1], float32[::1], float32, boolean[::1], int64, int64)")
+def _visible(offsets, lengths, sigmas, least, out, first, last):
+    one = np.float32(1)
+    for ray in range(first, last):
+        transmittance = one
+        for n in range(offsets[ray], offsets[ray + 1]):
+            through = math.exp(-sigmas[n] * lengths[n])
+            out[n] = transmittance * (one - through) > least
+            transmittance *= through
+
+
+def visible(samples: Samples, sigmas: Tensor, least_weight: float) -> Tensor:
+    """Which samples are worth a look; see `sightline.kernels.visibility.drop_invisible`."""
+    out = torch.empty(len(samples), dtype=torch.bool)
+    arrays = [t.detach().contiguous().numpy() for t in (samples.offsets, samples.lengths, sigmas)]
+    parallel.over_ranges(
+        _visible.compiled(), samples.rays, *arrays, np.float32(least_weight), out.numpy(), least=256
+    )
+    return out

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sightline.kernels.packed import Intervals
+from sightline.kernels.packed import Intervals, Samples
 
 
 def bin_weights(
@@ -24,3 +24,11 @@ def bin_weights(
     spread = floor * (total / per_ray(visible.double()).clamp(min=1))[index]
     spread = torch.where(visible, spread, 0)
     return (weights + spread).to(opacities.dtype), total.to(opacities.dtype)
+
+
+def visible(samples: Samples, sigmas: Tensor, least_weight: float) -> Tensor:
+    """Which samples are worth a look; see `sightline.kernels.visibility.drop_invisible`."""
+    thickness = (sigmas * samples.lengths).double()
+    total = torch.cat([thickness.new_zeros(1), thickness.cumsum(0)])
+    before = total[:-1] - total[samples.offsets[:-1]][samples.ray_indices]
+    return torch.exp(-before) * -torch.expm1(-thickness) > least_weight

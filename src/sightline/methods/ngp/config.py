@@ -30,6 +30,8 @@ class NgpConfig:
     network"""
     colour_layers: int = 2
     """hidden layers of the colour network"""
+    network_precision: Literal["auto", "float32"] = "auto"
+    """auto: products in bfloat16 where the processor has vector instructions for them, sums in float32"""
     grid: int = 128
     """cells per axis of the density grid"""
     bins_per_box: int = 128
@@ -50,10 +52,14 @@ class NgpConfig:
     """bins less opaque than this are skipped"""
     far: float = 64.0
     """how far unbounded scenes are marched, in half sides of the box"""
+    least_weight: float = 1e-3
+    """samples of less weight are not trained on: the density network, asked first, shows which these are"""
     render_samples: int = 24
     """the same when rendering"""
     learning_rate: float = 1e-2
-    """of the hash table and the networks"""
+    """of the hash table"""
+    network_rate: float = 1e-2
+    """learning rate of the networks"""
     final_rate: float = 0.05
     """part of the learning rate that is left at the end"""
     decay_from: float = 0.4

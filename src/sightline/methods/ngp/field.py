@@ -21,6 +21,7 @@ class HashField(nn.Module):
 
     def __init__(self, config: NgpConfig):
         super().__init__()
+        self.narrow = config.network_precision == "auto"
         self.levels = HashLevels(
             config.levels, config.features, config.log2_entries, config.coarsest, config.finest
         )
@@ -33,7 +34,7 @@ class HashField(nn.Module):
     def features(self, cube: Float[Tensor, "n 3"]) -> Float[Tensor, "n geometry"]:
         """Outputs of the density network; the first column is the logarithm of the density."""
         encoded = hash_encoding.encode(cube, self.table, self.levels)
-        return mlp.perceptron(encoded, list(self.density_network))
+        return mlp.perceptron(encoded, list(self.density_network), narrow=self.narrow)
 
     def density(self, cube: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """Density per model unit."""
@@ -47,7 +48,7 @@ class HashField(nn.Module):
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
         """Density per model unit and colour in [0, 1] of samples on rays with given direction harmonics."""
         features = self.features(cube)
-        raw = mlp.perceptron(features, list(self.colour_network), harmonics, ray_indices)
+        raw = mlp.perceptron(features, list(self.colour_network), harmonics, ray_indices, narrow=self.narrow)
         return truncated_exp(features[:, 0]), torch.sigmoid(raw)
 
 

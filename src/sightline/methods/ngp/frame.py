@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -77,7 +78,7 @@ def _carved_box(capture: Capture, centre: Tensor, reach: float) -> tuple[Tensor,
     """Corners of the visual hull, found twice: in a coarse cube, then in the box of what was found."""
     views = capture.splits.get("train") or tuple(range(len(capture)))
     chosen = [views[k] for k in np.unique(np.linspace(0, len(views) - 1, _CARVING_VIEWS).round().astype(int))]
-    masks = [torch.from_numpy(image[..., 3] > 8) for image in capture.images.load(chosen)]
+    masks = [(image[..., 3] > 8).astype(np.uint8) for image in capture.images.load(chosen)]
     low, high = centre - reach, centre + reach
     for _ in range(2):
         found = _carve(capture.cameras, chosen, masks, low, high)
@@ -88,7 +89,7 @@ def _carved_box(capture: Capture, centre: Tensor, reach: float) -> tuple[Tensor,
 
 
 def _carve(
-    cameras: Cameras, views: list[int], masks: list[Tensor], low: Tensor, high: Tensor
+    cameras: Cameras, views: list[int], masks: list[np.ndarray], low: Tensor, high: Tensor
 ) -> tuple[Tensor, Tensor] | None:
     """Box, one cell wider, around the cells that no view that sees them shows as empty; None where there are
     none."""
@@ -107,7 +108,7 @@ def _carve(
         inside = (depth > 0) & (pixels >= 0).all(-1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
         # A cell is a few pixels wide: it stays where any matter shows within it.
         radius = int(torch.ceil(float(cell.max()) * cameras.fx[view] / depth.clamp(min=1e-6).median() / 2))
-        grown = torch.nn.functional.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0
+        grown = torch.from_numpy(cv2.dilate(mask, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))) > 0
         x, y = (pixels[:, k].clamp(0, size - 1).long() for k, size in ((0, width), (1, height)))
         keep = ~inside | grown[y, x]
         seen[alive] += inside

@@ -12,6 +12,7 @@ from sightline.geometry import Cameras
 from sightline.kernels.compositing import composite
 from sightline.kernels.marching import MarchSettings, locate
 from sightline.kernels.parallel import torch_on_one_thread
+from sightline.kernels.visibility import drop_invisible
 from sightline.kernels.warm import compile_all
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.ngp.batches import RayBatch, RayPool
@@ -114,22 +115,28 @@ class Ngp(Method):
                 batch.origins, batch.directions, self.grid, self._marching(), sampling, jitter=True
             )
             cube = locate(batch.origins, batch.directions, samples, self.frame.contracted)
+            candidates = len(samples)
+            found = self.field.density(cube)
+            self.grid.observe(cube, found, config.observe_rate)
+            samples, kept = drop_invisible(samples, found, config.least_weight)
+            cube = cube[kept]
             harmonics = spherical_harmonics(batch.directions)
         sigmas, colours = self.field(cube, harmonics, samples.ray_indices)
         result = composite(sigmas, colours, samples)
-        self.grid.observe(cube, sigmas.detach(), config.observe_rate)
         rgb, truth = result.colour, batch.colours
         if truth.shape[1] == 4:
             behind = batch.backgrounds if config.random_background else torch.ones_like(batch.backgrounds)
             truth = torch.lerp(behind, truth[:, :3], truth[:, 3:])
             rgb = rgb + (1 - result.opacity[:, None]) * behind
         loss = (rgb - truth).square().mean()
-        self._follow_budget(len(batch.origins), len(samples))
+        # A candidate costs about a fifth of a sample that is trained on.
+        self._follow_budget(len(batch.origins), len(samples) + candidates // 5)
         return {
             "loss": loss,
             "psnr": -10 * torch.log10(loss.detach()),
             "rays": len(batch.origins),
             "samples": len(samples),
+            "candidates": candidates,
         }
 
     def _follow_budget(self, rays: int, samples: int) -> None:
@@ -155,7 +162,10 @@ class Ngp(Method):
         """Adam for everything; the rate rises briefly, stays, and falls exponentially."""
         config = self.config
         networks = [*self.field.density_network, *self.field.colour_network]
-        optimiser = HashAdam([{"params": [self.field.table]}, {"params": networks}], lr=config.learning_rate)
+        optimiser = HashAdam(
+            [{"params": [self.field.table]}, {"params": networks, "lr": config.network_rate}],
+            lr=config.learning_rate,
+        )
 
         def schedule(progress: Progress) -> float:
             late = (progress.fraction - config.decay_from) / max(1e-9, 1 - config.decay_from)
