@@ -11,7 +11,7 @@ from sightline.kernels.importance import resample
 from sightline.kernels.marching import MarchSettings, locate, march
 from sightline.kernels.occupancy import coarsen, observe
 from sightline.kernels.packed import Intervals, Samples
-from sightline.kernels.visibility import bin_weights
+from sightline.kernels.visibility import bin_weights, drop_invisible
 
 LEVELS = HashLevels(levels=2, features=2, log2_entries=8, coarsest=4, finest=12)
 
@@ -67,8 +67,10 @@ def all_results(given: dict) -> dict[str, torch.Tensor]:
     found["bin_weights"], found["totals"] = bin_weights(given["bins"], given["opacities"], 0.9, 1e-3, 0.1)
     samples = resample(given["bins"], given["opacities"] + 0.1, given["counts"], given["jitter"])
     found |= {f"resampled_{name}": value for name, value in vars(samples).items()}
-    sigmas = given["sigmas"].clone().requires_grad_()
     own = given["samples"]
+    kept, found["kept"] = drop_invisible(own, given["sigmas"], 0.1)
+    found["kept_offsets"] = kept.offsets
+    sigmas = given["sigmas"].clone().requires_grad_()
     result = composite(sigmas, given["colours"], own, (own.distances, own.lengths))
     (to_sigmas,) = torch.autograd.grad(result.colour.sum() + result.distortion.sum(), sigmas)
     found |= {name: value.detach() for name, value in vars(result).items()} | {"to_sigmas": to_sigmas}

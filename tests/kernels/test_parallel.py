@@ -57,6 +57,10 @@ def test_the_number_of_threads_can_be_set_and_put_back(monkeypatch):
     assert parallel.thread_count() == 3
 
 
+def test_no_tasks():
+    parallel.run([])
+
+
 def test_tasks_run_at_the_same_time():
     barrier = threading.Barrier(2, timeout=20)
     parallel.set_thread_count(2)

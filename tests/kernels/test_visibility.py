@@ -1,10 +1,20 @@
+import math
+
 import pytest
 import torch
-from kernel_cases import by_both_backends, packed_counts, random_bins, uniform
+from kernel_cases import (
+    by_both_backends,
+    empty_samples,
+    packed_counts,
+    random_bins,
+    random_samples,
+    uniform,
+)
 
 from sightline.kernels import parallel
+from sightline.kernels.compositing import composite
 from sightline.kernels.packed import Intervals
-from sightline.kernels.visibility import bin_weights
+from sightline.kernels.visibility import bin_weights, drop_invisible
 
 
 def bins_of(*counts: int) -> Intervals:
@@ -66,3 +76,49 @@ def test_weights_and_what_gets_through_make_one(generator):
     torch.testing.assert_close(totals + through, torch.ones(300))
     sums = torch.zeros(300).index_add(0, bins.ray_indices, weights)
     torch.testing.assert_close(sums, totals)
+
+
+def test_samples_that_cannot_be_seen_are_dropped(backend):
+    samples = random_samples(torch.Generator().manual_seed(0), torch.tensor([0, 4, 1, 1]))
+    # Opacities 0.5, 0.01, 0.9 and 0.9 give weights of 0.5, 0.005, 0.4455 and 0.045; then one thick and one
+    # empty ray.
+    opacities = [0.5, 0.01, 0.9, 0.9, 0.7, 0.0]
+    sigmas = torch.tensor([-math.log(1 - a) for a in opacities]) / samples.lengths
+    kept, indices = drop_invisible(samples, sigmas, 0.046)
+    assert indices.tolist() == [0, 2, 4]
+    assert kept.offsets.tolist() == [0, 0, 2, 3, 3]
+    assert kept.ray_indices.tolist() == [1, 1, 2]
+    assert torch.equal(kept.distances, samples.distances[indices])
+    assert torch.equal(kept.lengths, samples.lengths[indices])
+    assert drop_invisible(samples, sigmas, 0.044)[1].tolist() == [0, 2, 3, 4]
+    # A weight of nothing is never kept, all others are where nothing is asked of them.
+    assert drop_invisible(samples, sigmas, 0.0)[1].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_dropping_from_nothing(backend):
+    kept, indices = drop_invisible(empty_samples(3), torch.empty(0), 0.1)
+    assert (len(kept), kept.rays, indices.shape) == (0, 3, (0,))
+
+
+def test_dropping_takes_the_weights_of_compositing(generator, monkeypatch):
+    samples = random_samples(generator, packed_counts(generator, 900, 12))
+    sigmas = uniform(generator, len(samples), high=12)
+    weights = composite(sigmas, torch.zeros(len(samples), 3), samples).weights
+    parallel.set_thread_count(3)
+    compiled, reference = by_both_backends(monkeypatch, drop_invisible, samples, sigmas, 0.05)
+    clear = (weights - 0.05).abs() > 1e-5
+    for kept, indices in (compiled, reference):
+        mask = torch.zeros(len(samples), dtype=torch.bool)
+        mask[indices] = True
+        assert torch.equal(mask[clear], weights[clear] > 0.05)
+        assert torch.equal(kept.ray_indices, samples.ray_indices[indices])
+        counts = torch.zeros(900, dtype=torch.int64).index_add(0, kept.ray_indices, torch.ones_like(indices))
+        assert torch.equal(kept.offsets[1:] - kept.offsets[:-1], counts)
+
+
+def test_dropping_is_precise_behind_thick_rays(backend):
+    # A sum over all rays must not swallow the thin sample of the last one.
+    samples = random_samples(torch.Generator().manual_seed(0), torch.tensor([3, 1]))
+    sigmas = torch.tensor([1e9, 1e9, 1e9, 0.2]) / samples.lengths
+    assert drop_invisible(samples, sigmas, 0.18)[1].tolist() == [0, 3]
+    assert drop_invisible(samples, sigmas, 0.19)[1].tolist() == [0]
