@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -81,10 +82,12 @@ class Kernel:
                     "boundscheck": False,
                     "error_model": "numpy",
                 }
-                folder, earlier = cache_folder(), numba.config.CACHE_DIR
+                # Numba makes its settings from the environment, so that type checkers do not know them.
+                settings: Any = numba.config
+                folder, earlier = cache_folder(), settings.CACHE_DIR
                 try:
                     folder.mkdir(parents=True, exist_ok=True)
-                    numba.config.CACHE_DIR = str(folder)
+                    settings.CACHE_DIR = str(folder)
                     self._compiled[name] = numba.njit(signature, cache=True, **options)(self.function)
                 except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
                     if isinstance(error, EOFError | pickle.UnpicklingError):
@@ -93,7 +96,7 @@ class Kernel:
                     # No cache to read or write: compile for this process only.
                     self._compiled[name] = numba.njit(signature, **options)(self.function)
                 finally:
-                    numba.config.CACHE_DIR = earlier
+                    settings.CACHE_DIR = earlier
                 _spent["seconds"] += time.perf_counter() - started
                 _spent["kernels"] += 1
             return self._compiled[name]

@@ -36,16 +36,14 @@ def set_thread_count(count: int | None) -> None:
 
 
 def split(total: int, parts: int, multiple: int = 1) -> list[tuple[int, int]]:
-    """Cut range(total) into at most `parts` consecutive ranges whose inner limits are multiples of
-    `multiple`."""
+    """Cut range(total) into at most `parts` ranges, whose inner limits are multiples of `multiple`."""
     blocks = -(-total // multiple)
     limits = [min(total, multiple * (blocks * k // parts)) for k in range(parts + 1)]
     return [(a, b) for a, b in pairwise(limits) if b > a]
 
 
 def run(tasks: list[Callable[[], Any]]) -> None:
-    """Run tasks at the same time, the first in the calling thread; the first error is raised after all have
-    ended."""
+    """Run tasks at the same time, the first in this thread; the first error is raised when all have ended."""
     if len(tasks) <= 1:
         for task in tasks:
             task()
@@ -61,8 +59,7 @@ def run(tasks: list[Callable[[], Any]]) -> None:
 
 
 def over_ranges(function: Callable, total: int, *arguments: Any, multiple: int = 1, least: int = 512) -> None:
-    """Call `function(*arguments, start, stop)` on ranges that cover range(total), `least` items or more in
-    each."""
+    """Call `function(*arguments, start, stop)` on ranges of `least` items or more that cover range(total)."""
     parts = max(1, min(thread_count(), total // least))
     ranges = split(total, parts, multiple)
     if len(ranges) <= 1:
@@ -76,8 +73,8 @@ def over_ranges(function: Callable, total: int, *arguments: Any, multiple: int =
 def torch_on_one_thread(threads: int | None = 1) -> Iterator[None]:
     """Keep PyTorch's own operations on `threads` threads meanwhile (None: as they are).
 
-    Between compiled kernels its operations are small, and its idle threads spin for a while after each of them,
-    which takes the cores away from the kernels.
+    Between compiled kernels its operations are small, and its idle threads spin for a while after each of
+    them, which takes the cores away from the kernels.
     """
     before = torch.get_num_threads()
     if threads is not None:

@@ -1,5 +1,4 @@
-"""Adam that leaves untouched entries alone, for hash tables (Kingma & Ba 2015; Müller et al. 2022, section
-4)."""
+"""Adam that leaves untouched entries alone (Kingma & Ba 2015; Müller et al. 2022, section 4)."""
 
 import torch
 from torch import Tensor
@@ -28,8 +27,7 @@ def step(
     of a table of which a step touches a small part.
 
     Args:
-        parameter, gradient, first, second: contiguous tensors of one shape; the moments belong to the
-        optimiser.
+        parameter, gradient, first, second: contiguous tensors of one shape; the optimiser keeps the moments.
         rate: learning rate.
         betas: decay of the two moments.
         eps: added to the root of the second moment.

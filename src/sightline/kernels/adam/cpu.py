@@ -37,8 +37,8 @@ def _step(parameter, gradient, bits, first, second, rate, beta1, beta2, eps, cor
             p, g, m, v = parameter[begin:stop], gradient[begin:stop], first[begin:stop], second[begin:stop]
             _update(p, g, m, v, stop - begin, rate, beta1, beta2, eps, correction)
             break
-        # Bit patterns, so that the test is a plain reduction and NaN counts as touched: a broken step must be
-        # seen.
+        # Bit patterns, so that the test is a plain reduction, and NaN counts as touched: a broken step must
+        # not go unseen.
         touched = np.uint32(0)
         for k in range(GROUP):
             touched |= bits[begin + k]

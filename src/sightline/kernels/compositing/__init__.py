@@ -1,5 +1,4 @@
-"""Volume compositing of packed samples with analytic gradients (NeRF, equation 3; mip-NeRF 360, equation
-15)."""
+"""Volume compositing of packed samples with analytic gradients (NeRF, eq. 3; mip-NeRF 360, eq. 15)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -67,5 +66,6 @@ class _Composite(torch.autograd.Function):
     def backward(ctx, *gradients: Tensor) -> Any:
         from sightline.kernels.compositing import cpu
 
-        to_sigmas, to_columns = cpu.backward(*ctx.saved_tensors, gradients[:4], *ctx.constants)
+        sigmas, columns, weights = ctx.saved_tensors
+        to_sigmas, to_columns = cpu.backward(sigmas, columns, weights, gradients[:4], *ctx.constants)
         return to_sigmas, to_columns.T, None, None, None

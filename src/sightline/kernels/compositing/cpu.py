@@ -1,7 +1,7 @@
 """Volume compositing of packed samples in Numba.
 
-With τᵢ = σᵢδᵢ and wᵢ = Tᵢ(1 - exp(-τᵢ)): ∂wᵢ/∂τᵢ = Tᵢ exp(-τᵢ), and ∂wⱼ/∂τᵢ = -wⱼ for every j behind i. So for
-an upstream gradient gᵢ per weight, ∂L/∂τᵢ = Tᵢ exp(-τᵢ) gᵢ - Σ_{j>i} wⱼgⱼ: one walk from the far end.
+With τᵢ = σᵢδᵢ and wᵢ = Tᵢ(1 - exp(-τᵢ)): ∂wᵢ/∂τᵢ = Tᵢ exp(-τᵢ), and ∂wⱼ/∂τᵢ = -wⱼ for every j behind i.
+So for an upstream gradient gᵢ per weight, ∂L/∂τᵢ = Tᵢ exp(-τᵢ) gᵢ - Σ_{j>i} wⱼgⱼ: one walk from the far end.
 """
 
 import math

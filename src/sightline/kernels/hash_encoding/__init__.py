@@ -28,8 +28,7 @@ def encode(positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
 
 
 class _Encode(torch.autograd.Function):
-    """Connects the Numba kernels to autograd; the result is a transposed view (features are the slow
-    axis)."""
+    """Connects the Numba kernels to autograd; the result is a transposed view, features the slow axis."""
 
     @staticmethod
     def forward(ctx, positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:

@@ -24,8 +24,7 @@ _P2 = np.uint32(805459861)
 
 @inline
 def _corners(positions, cells, size, dense, first, count, entries, weights):
-    """Fill the eight entries (within the level) and weights of `count` samples, and the weights'
-    fractions."""
+    """Fill the eight entries (within the level) and weights of `count` samples, and their fractions."""
     scale = positions.dtype.type(cells)
     zero, one = positions.dtype.type(0), positions.dtype.type(1)
     last = np.int32(cells - 1)
@@ -199,8 +198,7 @@ def encode(positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
 
 
 def accumulate_table_gradient(positions: Tensor, gradient: Tensor, out: Tensor, levels: HashLevels) -> None:
-    """Add the gradient, given as (levels.width, n) for the encoded features, to `out` of the table's
-    shape."""
+    """Add a gradient, given as (levels.width, n) for the encoded features, to `out`, shaped as the table."""
     points, upstream, rows = positions.detach().numpy(), gradient.detach().numpy(), out.detach().numpy()
     function = _scatter.compiled(rows.dtype)
     threads = parallel.thread_count()

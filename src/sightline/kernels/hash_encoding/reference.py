@@ -1,5 +1,4 @@
-"""Multiresolution hash encoding in plain PyTorch: the definition that the other backends are tested
-against."""
+"""Multiresolution hash encoding in plain PyTorch: the definition that other backends are tested against."""
 
 import torch
 from torch import Tensor

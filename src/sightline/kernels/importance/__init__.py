@@ -1,5 +1,4 @@
-"""Piecewise-constant importance sampling along rays (NeRF, section 5.2), for packed bins with gaps between
-them."""
+"""Piecewise-constant importance sampling along rays (NeRF, section 5.2), for packed bins with gaps."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Marching rays through a opacity grid to the bins that hold matter (Müller et al. 2022, appendix E)."""
+"""Marching rays through an opacity grid to the bins that hold matter (Müller et al. 2022, appendix E)."""
 
 from torch import Tensor
 
@@ -19,8 +19,7 @@ def march(
     Args:
         origins: (rays, 3), model frame.
         directions: (rays, 3), unit length.
-        grid: (side, side, side) opacity of a bin in each cell, indexed [z, y, x] over the unit cube of
-            `contract`.
+        grid: (side, side, side) opacity of a bin in each cell of `contract`'s unit cube, indexed [z, y, x].
         coarse: maxima of the grid's blocks (`sightline.kernels.occupancy.coarsen`); found here where None.
         settings: see `MarchSettings`.
 

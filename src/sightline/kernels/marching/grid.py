@@ -18,8 +18,7 @@ class MarchSettings:
 
     contracted: bool
     step: float
-    """length of a bin inside the box; outside it grows with the square of the distance, as the contraction
-    shrinks"""
+    """length of a bin inside the box; outside it grows with the distance's square, as contraction shrinks"""
     near: float
     """no bin begins before this distance"""
     far: float
@@ -35,8 +34,7 @@ class MarchSettings:
 
 
 def contract(points: Tensor, contracted: bool) -> Tensor:
-    """Map model-frame points (n, 3) to the unit cube that the grid and the encoding cover
-    (differentiable)."""
+    """Map model-frame points (n, 3) to the unit cube of grid and encoding (differentiable)."""
     if not contracted:
         return (points + 1) / 2
     norm = points.abs().amax(-1, keepdim=True)
@@ -48,8 +46,7 @@ def contract(points: Tensor, contracted: bool) -> Tensor:
 
 
 def uncontract(cube: Tensor, contracted: bool) -> Tensor:
-    """Inverse of `contract`: unit-cube points (n, 3) to the model frame (the cube's surface lies at
-    infinity)."""
+    """Inverse of `contract`: unit-cube points (n, 3) to the model frame; the surface lies at infinity."""
     if not contracted:
         return cube * 2 - 1
     shell = cube * 4 - 2

@@ -44,8 +44,7 @@ def march(
 
 
 def _limits(origins: Tensor, directions: Tensor, settings: MarchSettings) -> tuple[Tensor, Tensor]:
-    """Distances at which each ray enters and leaves the box (or the largest cube, where space is
-    contracted)."""
+    """Distances at which each ray enters and leaves the box, or the largest cube of contracted space."""
     reach = settings.far if settings.contracted else 1.0
     # A direction component of zero becomes tiny, so that its slab is entered at -inf and left at +inf.
     safe = torch.where(directions.abs() < 1e-12, torch.full_like(directions, 1e-12), directions)

@@ -1,4 +1,4 @@
-"""Small bias-free multilayer perceptron, evaluated block by block in cache (Müller et al. 2021, section 3)."""
+"""Small multilayer perceptron without biases, block by block in cache (Müller et al. 2021, section 3)."""
 
 from types import ModuleType
 from typing import Any
@@ -27,8 +27,8 @@ def perceptron(
         weights: matrices (out, in) from the first layer to the last; the first has a + b columns.
         per_ray: (rays, b) features that the samples of a ray share (its direction), taken as constants.
         ray_indices: (n,) ray of each sample, with `per_ray`.
-        narrow: factors may be rounded to bfloat16 where the processor multiplies these faster. Sums, results and
-            gradients stay float32.
+        narrow: factors may be rounded to bfloat16 where the processor multiplies these faster. Sums,
+            results and gradients stay float32.
 
     Returns:
         (n, out of the last layer). Differentiable in `inputs` and `weights`.

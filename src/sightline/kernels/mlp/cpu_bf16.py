@@ -1,8 +1,9 @@
 """Small multilayer perceptron in Numba with bfloat16 products, for processors that have them in vectors.
 
-The same walk as `cpu.py`: blocks of samples through all layers in cache. Activations and weights are rounded to bfloat16
-where they are multiplied; sums, inputs, outputs and the weights' gradients stay float32. Products over features want the
-two features of a pair side by side, sums over samples want two samples side by side, so activations are kept both ways.
+The same walk as `cpu.py`: blocks of samples through all layers in cache. Activations and weights are
+rounded to bfloat16 where they are multiplied; sums, inputs, outputs and the weights' gradients stay float32.
+Products over features want the two features of a pair side by side, sums over samples want two samples side
+by side, so activations are kept both ways.
 """
 
 import numpy as np

@@ -1,5 +1,4 @@
-"""Small bias-free multilayer perceptron in plain PyTorch: the definition that the other backends are tested
-against."""
+"""Small multilayer perceptron without biases in plain PyTorch: what other backends are tested against."""
 
 import torch
 from torch import Tensor

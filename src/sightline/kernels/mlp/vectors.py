@@ -1,16 +1,19 @@
 """Vector instructions for bfloat16 that Numba's own compilation does not reach, as LLVM code.
 
-A processor with AVX512-BF16 multiplies pairs of bfloat16 numbers and adds both products to a float32 number, in 16 lanes
-at once: twice the arithmetic of float32 vectors. The functions here work on addresses, because they step through rows of
-arrays of several types; strides count elements of four bytes.
+A processor with AVX512-BF16 multiplies pairs of bfloat16 numbers and adds both products to a float32 number,
+in 16 lanes at once: twice the arithmetic of float32 vectors. The functions here work on addresses, because
+they step through rows of arrays of several types; strides count elements of four bytes.
 """
 
 import functools
+from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
+
+# Callers do not pass the typing context, which type checkers would ask for.
+intrinsic: Any = extending.intrinsic
 
 LANES = 16
 
@@ -116,10 +119,10 @@ def _at(builder, base, *terms):
 
 @intrinsic
 def product_tile(typing, weights, weight_stride, inputs, input_stride, outputs, output_stride, pairs):
-    """Four rows of outputs for 64 samples: outputs[r, s] = Σ_p weights[r, p] · inputs[p, s], pairs of bfloat16.
+    """Four rows for 64 samples: outputs[r, s] = Σ_p weights[r, p] · inputs[p, s] over pairs of bfloat16.
 
-    Args (int64): address and row stride of the packed weights, of the packed inputs, of the float32 outputs; the number
-    of pairs.
+    Args (int64): address and row stride of the packed weights, of the packed inputs, of the float32 outputs;
+    the number of pairs.
     """
     signature = types.void(*[types.int64] * 7)
     rows, columns = 4, 4
@@ -153,7 +156,6 @@ def product_tile(typing, weights, weight_stride, inputs, input_stride, outputs, 
 
 def _sum_lanes(builder, vectors):
     """One vector whose lane k is the sum of the lanes of vector k, by a tree of shuffles."""
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
     width = 1
     while len(vectors) > 1:
         # Lanes that are `width` apart are folded; two vectors share the lanes of one.
@@ -167,16 +169,15 @@ def _sum_lanes(builder, vectors):
             for a, b in zip(vectors[::2], vectors[1::2], strict=True)
         ]
         width *= 2
-    del undefined
     return vectors[0]
 
 
 @intrinsic
 def outer_tile(typing, left, right, stride, totals, total_stride, words):
-    """Add a 4 by 4 tile of left · rightᵀ to totals; both hold bfloat16 rows whose samples are next to each other.
+    """Add a 4 by 4 tile of left · rightᵀ to totals; both hold bfloat16 rows, sample beside sample.
 
-    Args (int64): addresses of the first of four rows of each and their common row stride, address and row stride of the
-    float32 totals, the number of pairs of samples divided by 16.
+    Args (int64): addresses of the first of four rows of each and their common row stride, address and row
+    stride of the float32 totals, the number of pairs of samples divided by 16.
     """
     signature = types.void(*[types.int64] * 6)
 
@@ -207,8 +208,8 @@ def outer_tile(typing, left, right, stride, totals, total_stride, words):
 def pack_rows(typing, first, second, pairs, plain_first, plain_second, count, rectify):
     """Round two float32 rows to bfloat16, once as interleaved pairs and once as two plain rows.
 
-    Args (int64): addresses of the two rows, of the pairs (a word holds the same sample of both rows), of the two plain
-    rows; the number of samples divided by 16; and whether negative numbers become zero.
+    Args (int64): addresses of the two rows, of the pairs (a word holds the same sample of both rows), of the
+    two plain rows; the number of samples divided by 16; and whether negative numbers become zero.
     """
     signature = types.void(*[types.int64] * 6, types.boolean)
 

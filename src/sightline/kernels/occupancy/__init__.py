@@ -12,8 +12,7 @@ __all__ = ["BLOCK", "bin_lengths", "cell_indices", "coarsen", "observe"]
 def observe(
     opacity: Tensor, coarse: Tensor, cube: Tensor, sigmas: Tensor, step: float, contracted: bool, rate: float
 ) -> None:
-    """Move cells towards the opacity that a marching bin has at the points in them, one point after the
-    other.
+    """Move cells towards the opacity of a marching bin at the points in them, one point after the other.
 
     A cell so holds the running mean of 1 - exp(-σδ): the part of the light that a bin in it is expected to
     take. A running maximum, the usual choice, calls a cell opaque that a surface only grazes, and hides what

@@ -1,4 +1,4 @@
-"""What of a ray can be seen: bins, from the opacities that a grid keeps, and samples, from their densities."""
+"""What of a ray can be seen: bins, by the opacities that a grid keeps; samples, by their densities."""
 
 import torch
 from torch import Tensor
@@ -24,8 +24,8 @@ def bin_weights(
         opacities: (n,) opacity α of each.
         largest: cap of α, below 1, so that an error of the grid cannot hide everything behind it.
         least_transmittance: bins that less light reaches are not visible: they get no weight at all.
-        floor: part of a ray's weight that is added, evenly over its visible bins, so that errors are found
-            out.
+        floor: part of a ray's weight that is added, evenly over its visible bins, so that errors of the grid
+            are found out.
 
     Returns:
         (n,) weights with the floor, and (rays,) the sum of the weights without it. Not differentiable.
@@ -46,7 +46,8 @@ def drop_invisible(samples: Samples, sigmas: Tensor, least_weight: float) -> tup
         sigmas: (n,) density at each, per unit of distance.
 
     Returns:
-        The samples that are left, with the lengths they had, and their (m,) indices among all. Not differentiable.
+        The samples that are left, with the lengths they had, and their (m,) indices among all. Not
+        differentiable.
     """
     if use_compiled(sigmas):
         from sightline.kernels.visibility import cpu
