@@ -1,1 +1,1 @@
-"""What every floor needs and nothing about scenes: errors, files on disk, the download cache, the hardware."""
+"""What every floor needs and nothing about scenes: errors, files on disk, the download cache, hardware."""

@@ -12,7 +12,7 @@ from sightline.foundation.errors import InputError, RunError
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; flush it to disk and rename it when the block ends well.
+    """Give a temporary path beside `path` to write to; flush and rename it when the block ends well.
 
     The earlier file survives whatever goes wrong inside the block. Raises RunError with the reason where the
     folder cannot be written or the disk is full.

@@ -1,2 +1,1 @@
-"""The methods: each a folder with a torch-free `config.py` and its network; `registry.py` lists them
-cheaply."""
+"""The methods: each a folder with a torch-free `config.py` and its network; `registry.py` lists them."""

@@ -48,8 +48,7 @@ class Optimisation:
 
 @runtime_checkable
 class Batches(Protocol):
-    """An iterator of batches that keeps something between them: a shuffled pool, an epoch, batches made
-    ahead.
+    """An iterator of batches that keeps something between them: a shuffled pool, an epoch, a look-ahead.
 
     A plain iterator is enough where every batch is drawn afresh from the generator alone: it is made again
     and goes on from the generator's saved state. What an iterator keeps besides, it gives to the checkpoint
@@ -112,8 +111,8 @@ class Method(nn.Module, ABC):
 
     name: ClassVar[str]
     torch_threads: ClassVar[int | None] = None
-    """threads for PyTorch's own operations while training; None leaves them as they are. A method whose work is
-    done by the compiled kernels takes 1: PyTorch's pool would only spin beside theirs."""
+    """threads for PyTorch's own operations while training; None leaves them as they are. A method whose work
+    is done by the compiled kernels takes 1: PyTorch's pool would only spin beside theirs."""
 
     def __init__(self, config: Any):
         super().__init__()

@@ -27,8 +27,7 @@ class SamplerSettings:
     per_bin: int = 4
     """at most this many samples for each bin with matter"""
     floor: float = 0.01
-    """part of the weight that is spread evenly over all visible bins, so that errors of the grid are found
-    out"""
+    """part of the weight that is spread evenly over all visible bins, so that the grid's errors are found"""
 
 
 def sample(

@@ -26,8 +26,7 @@ class NgpConfig:
     hidden: int = 64
     """width of the hidden layers"""
     geometry_features: int = 16
-    """outputs of the density network; the first is the density's logarithm, and all go to the colour
-    network"""
+    """outputs of the density network: the first is the density's logarithm; the colour network gets all"""
     colour_layers: int = 2
     """hidden layers of the colour network"""
     network_precision: Literal["auto", "float32"] = "auto"

@@ -91,8 +91,7 @@ def _carved_box(capture: Capture, centre: Tensor, reach: float) -> tuple[Tensor,
 def _carve(
     cameras: Cameras, views: list[int], masks: list[np.ndarray], low: Tensor, high: Tensor
 ) -> tuple[Tensor, Tensor] | None:
-    """Box, one cell wider, around the cells that no view that sees them shows as empty; None where there are
-    none."""
+    """Box, one cell wider, around the cells that no view shows as empty; None where there are none."""
     steps = [
         torch.linspace(float(a), float(b), _CARVING_SIDE + 1, dtype=torch.float64)
         for a, b in zip(low, high, strict=True)

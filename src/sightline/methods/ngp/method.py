@@ -147,7 +147,7 @@ class Ngp(Method):
         self.rays_per_step = int(min(max(wanted, _LEAST_RAYS), _MOST_RAYS))
 
     def after_step(self, progress: Progress) -> bool:
-        """Look at the grid's cells: all of them at steps 16, 32, 64 …, while the scene takes shape; later a few."""
+        """Look at cells of the grid: all at steps 16, 32, 64 …, while the scene takes shape; later a few."""
         step, every = progress.step, self.config.refresh_every
         if step % every:
             return False

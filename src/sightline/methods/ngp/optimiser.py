@@ -14,8 +14,7 @@ _LARGE = 1 << 18
 
 
 class HashAdam(torch.optim.Optimizer):
-    """Adam that leaves untouched table entries alone and returns their cleared gradient buffer for the next
-    step.
+    """Adam that leaves untouched table entries alone and gives cleared gradient buffers back for reuse.
 
     Args:
         parameters: contiguous tensors or groups of them.
@@ -57,8 +56,7 @@ class HashAdam(torch.optim.Optimizer):
             rate=group["lr"], betas=betas, eps=group["eps"],
             corrections=(1 - betas[0] ** state["step"], 1 - betas[1] ** state["step"]),
         )  # fmt: skip
-        # The kernel has cleared it; views into buffers of others (data-parallel buckets) must stay where they
-        # are.
+        # The kernel has cleared it. Views into buffers of others (data-parallel buckets) must stay in place.
         if parameter.numel() >= _LARGE and gradient.storage_offset() == 0 and gradient._base is None:
             parameter.grad = None
             zeroed_buffers.give_back(gradient)
