@@ -1,4 +1,4 @@
-"""Fixtures of the kernel tests: both backends, and the thread count put back after each test."""
+"""Fixtures of the kernel tests: both backends, and the numbers of threads."""
 
 import pytest
 import torch
@@ -8,8 +8,10 @@ from sightline.kernels import parallel
 
 
 @pytest.fixture(autouse=True)
-def _usual_threads():
-    yield
+def _threads():
+    """PyTorch's threads would only wait for each other at these sizes; kernels have their usual number."""
+    with parallel.torch_on_one_thread():
+        yield
     parallel.set_thread_count(None)
 
 
