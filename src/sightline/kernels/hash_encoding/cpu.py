@@ -15,8 +15,12 @@ from torch import Tensor
 from sightline.kernels import parallel
 from sightline.kernels.compiling import inline, kernel
 from sightline.kernels.hash_encoding.levels import HashLevels
+from sightline.kernels.hash_encoding.vectors import make_vector_access
 
 BLOCK = 128
+
+_sum2, _add2 = make_vector_access(2, BLOCK)
+_sum4, _add4 = make_vector_access(4, BLOCK)
 
 _P1 = np.uint32(2654435761)
 _P2 = np.uint32(805459861)
@@ -69,8 +73,11 @@ def _corners(positions, cells, size, dense, first, count, entries, weights):
         weights[6, k], weights[7, k] = wbb * gx, wbb * fx
 
 
-@kernel("void(T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[:,::1], int64, int64)")
-def _forward(positions, table, cells, sizes, offsets, dense, out, start, stop):
+@kernel(
+    "void(T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[:,::1], boolean, int64,"
+    " int64)"
+)
+def _forward(positions, table, cells, sizes, offsets, dense, out, vectors, start, stop):
     features = table.shape[1]
     entries = np.empty((8, BLOCK), np.uint32)
     weights = np.empty((8, BLOCK), table.dtype)
@@ -79,45 +86,56 @@ def _forward(positions, table, cells, sizes, offsets, dense, out, start, stop):
         for level in range(len(cells)):
             _corners(positions, cells[level], sizes[level], dense[level], first, count, entries, weights)
             rows = table[offsets[level] : offsets[level] + sizes[level]]
-            if features == 2:
+            t, e, w = rows.ctypes.data, entries.ctypes.data, weights.ctypes.data
+            if vectors and features == 4:
+                out0, out1, out2, out3 = out[4 * level], out[4 * level + 1], out[4 * level + 2], out[4 * level + 3]
+                for k in range(count):
+                    a, b, c, d = _sum4(t, e + 4 * k, w + 4 * k)
+                    out0[first + k] = a
+                    out1[first + k] = b
+                    out2[first + k] = c
+                    out3[first + k] = d
+            elif vectors and features == 2:
                 out0, out1 = out[2 * level], out[2 * level + 1]
                 for k in range(count):
-                    a, b = table.dtype.type(0), table.dtype.type(0)
-                    for corner in range(8):
-                        entry, weight = entries[corner, k], weights[corner, k]
-                        a += weight * rows[entry, 0]
-                        b += weight * rows[entry, 1]
+                    a, b = _sum2(t, e + 4 * k, w + 4 * k)
                     out0[first + k] = a
                     out1[first + k] = b
             else:
                 for k in range(count):
                     for feature in range(features):
-                        a = table.dtype.type(0)
+                        total = table.dtype.type(0)
                         for corner in range(8):
-                            a += weights[corner, k] * rows[entries[corner, k], feature]
-                        out[features * level + feature, first + k] = a
+                            total += weights[corner, k] * rows[entries[corner, k], feature]
+                        out[features * level + feature, first + k] = total
 
 
-@kernel("void(T[:,::1], T[:,::1], T[:,::1], int64, int64, boolean, int64, int64, int64)")
-def _scatter(positions, gradient, rows, cells, size, dense, first_row, segment_start, segment_stop):
+@kernel("void(T[:,::1], T[:,::1], T[:,::1], int64, int64, boolean, int64, boolean, int64, int64)")
+def _scatter(positions, gradient, rows, cells, size, dense, first_row, vectors, segment_start, segment_stop):
     """Add one level's gradient to the entries [segment_start, segment_stop) of its rows."""
     features = rows.shape[1]
     entries = np.empty((8, BLOCK), np.uint32)
     weights = np.empty((8, BLOCK), rows.dtype)
-    whole = segment_start == 0 and segment_stop == size
+    whole = vectors and segment_start == 0 and segment_stop == size
+    t, e, w = rows.ctypes.data, entries.ctypes.data, weights.ctypes.data
     for first in range(0, len(positions), BLOCK):
         count = min(BLOCK, len(positions) - first)
         _corners(positions, cells, size, dense, first, count, entries, weights)
-        if features == 2 and whole:
+        # Samples that nothing depends on (behind surfaces) cost no memory traffic.
+        if whole and features == 4:
+            row0, row1 = gradient[first_row], gradient[first_row + 1]
+            row2, row3 = gradient[first_row + 2], gradient[first_row + 3]
+            for k in range(count):
+                n = first + k
+                a, b, c, d = np.float32(row0[n]), np.float32(row1[n]), np.float32(row2[n]), np.float32(row3[n])
+                if a != 0 or b != 0 or c != 0 or d != 0:
+                    _add4(t, e + 4 * k, w + 4 * k, (a, b, c, d))
+        elif whole and features == 2:
             row0, row1 = gradient[first_row], gradient[first_row + 1]
             for k in range(count):
-                a, b = row0[first + k], row1[first + k]
-                # Samples that nothing depends on are common (behind surfaces) and cost no memory traffic.
+                a, b = np.float32(row0[first + k]), np.float32(row1[first + k])
                 if a != 0 or b != 0:
-                    for corner in range(8):
-                        entry, weight = entries[corner, k], weights[corner, k]
-                        rows[entry, 0] += weight * a
-                        rows[entry, 1] += weight * b
+                    _add2(t, e + 4 * k, w + 4 * k, (a, b))
         else:
             for k in range(count):
                 for corner in range(8):
@@ -192,6 +210,7 @@ def encode(positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
         rows,
         *_layout(levels),
         out.numpy(),
+        rows.dtype == np.float32,
         multiple=BLOCK,
     )
     return out
@@ -208,6 +227,7 @@ def accumulate_table_gradient(positions: Tensor, gradient: Tensor, out: Tensor, 
         size, offset = int(levels.sizes[level]), int(levels.offsets[level])
         part = rows[offset : offset + size]
         facts = (int(levels.resolutions[level]), size, bool(levels.dense[level]), level * levels.features)
+        facts = (*facts, rows.dtype == np.float32)
         for a, b in parallel.split(size, segments):
             jobs.append((points, upstream, part, *facts, a, b))
     shares = [jobs[k::threads] for k in range(min(threads, len(jobs)))]

@@ -1,0 +1,95 @@
+"""Reading and adding to table entries of two or four float32 features at once, as LLVM code.
+
+An entry's features lie next to each other, so one vector load brings them all and one fused multiply-add
+weighs them: half or a quarter of the instructions of a loop over features, which LLVM does not merge because
+it cannot prove that entries differ. Plain LLVM vectors, so every processor has them.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+_F32, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+_CORNERS = 8
+
+
+def _pointer(builder, address, element):
+    return builder.inttoptr(address, element.as_pointer())
+
+
+def _corner(builder, entries, weights, corner, stride, features, rows):
+    """Address of a corner's entry and its weight in all lanes."""
+    place = ir.Constant(_I64, corner * stride)
+    entry = builder.load(builder.gep(_pointer(builder, entries, _I32), [place]))
+    weight = builder.load(builder.gep(_pointer(builder, weights, _F32), [place]))
+    vector = ir.VectorType(_F32, features)
+    lanes = ir.Constant(vector, ir.Undefined)
+    for lane in range(features):
+        lanes = builder.insert_element(lanes, weight, ir.Constant(_I32, lane))
+    offset = builder.mul(builder.zext(entry, _I64), ir.Constant(_I64, 4 * features))
+    return _pointer(builder, builder.add(rows, offset), vector), lanes
+
+
+def _multiply_add(builder, a, b, c):
+    name = f"llvm.fma.v{a.type.count}f32"
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
+    return builder.call(function, [a, b, c])
+
+
+def _make_weighted_sum(features: int, stride: int):
+    @intrinsic
+    def weighted_sum(typing, rows, entries, weights):
+        """Σ over eight corners of weight · entry, a tuple of the features.
+
+        Args (int64): address of the table's first entry, of the sample's first corner in the arrays of entries
+        (uint32) and weights (float32), whose corners are `stride` elements apart.
+        """
+        signature = types.UniTuple(types.float32, features)(types.int64, types.int64, types.int64)
+
+        def generate(context, builder, signature, arguments):
+            table, entry_at, weight_at = arguments
+            total = ir.Constant(ir.VectorType(_F32, features), [0.0] * features)
+            for corner in range(_CORNERS):
+                pointer, weight = _corner(builder, entry_at, weight_at, corner, stride, features, table)
+                value = builder.load(pointer)
+                value.align = 4
+                total = _multiply_add(builder, value, weight, total)
+            parts = [builder.extract_element(total, ir.Constant(_I32, k)) for k in range(features)]
+            return context.make_tuple(builder, signature.return_type, parts)
+
+        return signature, generate
+
+    return weighted_sum
+
+
+def _make_scatter(features: int, stride: int):
+    @intrinsic
+    def scatter(typing, rows, entries, weights, gradient):
+        """Add weight · gradient (a tuple of the features) to the entries of eight corners; see `weighted_sum`."""
+        signature = types.void(
+            types.int64, types.int64, types.int64, types.UniTuple(types.float32, features)
+        )
+
+        def generate(context, builder, signature, arguments):
+            table, entry_at, weight_at, parts = arguments
+            upstream = ir.Constant(ir.VectorType(_F32, features), ir.Undefined)
+            for k in range(features):
+                part = builder.extract_value(parts, k)
+                upstream = builder.insert_element(upstream, part, ir.Constant(_I32, k))
+            for corner in range(_CORNERS):
+                pointer, weight = _corner(builder, entry_at, weight_at, corner, stride, features, table)
+                value = builder.load(pointer)
+                value.align = 4
+                builder.store(_multiply_add(builder, upstream, weight, value), pointer).align = 4
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return scatter
+
+
+def make_vector_access(features: int, stride: int):
+    """Make the functions `weighted_sum` and `scatter` for a number of features (2 or 4)."""
+    return _make_weighted_sum(features, stride), _make_scatter(features, stride)
