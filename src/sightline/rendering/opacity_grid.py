@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sightline.kernels import occupancy
-from sightline.kernels.marching import uncontract
 
 
 class OpacityGrid(nn.Module):
@@ -52,7 +51,8 @@ class OpacityGrid(nn.Module):
         x, y, z = cells % self.side, cells // self.side % self.side, cells // self.side**2
         corner = torch.stack([x, y, z], -1).to(self.opacity.dtype)
         jitter = torch.rand(len(cells), 3, generator=generator, device=cells.device)
-        return (corner + jitter) / self.side
+        # Below 1 by more than the sum's rounding, which would reach into the next cell.
+        return (corner + jitter.clamp(max=0.9999)) / self.side
 
     @torch.no_grad()
     def observe(self, cube: Float[Tensor, "n 3"], sigmas: Float[Tensor, "n"], rate: float) -> None:
@@ -88,9 +88,12 @@ class OpacityGrid(nn.Module):
         return torch.randint(total, (count,), generator=generator, device=device)
 
     def extent(self, threshold: float) -> Float[Tensor, "2 3"]:
-        """Corners, in the model frame, of the box around all cells more opaque than `threshold`."""
+        """Corners, in the model frame, of the box around all cells more opaque than `threshold`.
+
+        For grids over a box only: what is a box of cells in contracted space is none in the model frame.
+        """
         filled = (self.opacity > threshold).nonzero()[:, [2, 1, 0]]
         if not len(filled):
             return torch.tensor([[-1.0] * 3, [1.0] * 3], device=self.opacity.device)
         cube = torch.stack([filled.amin(0), filled.amax(0) + 1]).to(self.opacity.dtype) / self.side
-        return uncontract(cube, self.contracted)
+        return 2 * cube - 1
