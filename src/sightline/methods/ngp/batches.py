@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sightline.captures import Capture
+from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras
 
 # Rays that are made together: making them costs some fixed time, mostly for lenses.
@@ -120,6 +121,8 @@ class RayPool:
         rays = self.cameras.rays(view.cpu(), pixel.cpu().double() + 0.5)
         columns = (rays.origins, rays.directions, colours.float() / 255, backgrounds.cpu())
         if keep is not None:
+            if not keep.any():
+                raise InputError("The masks leave no pixel to train on", where=self.capture.path)
             columns = tuple(column[keep] for column in columns)
         self._pool = tuple(column.to(device) for column in columns)
         self._used = 0

@@ -8,16 +8,16 @@ from sightline.methods.registry import MethodInfo
 
 @dataclass(frozen=True, kw_only=True)
 class NgpConfig:
-    """Hash-grid radiance field with a density grid."""
+    """Hash-grid radiance field with a opacity grid."""
 
     scene: Literal["auto", "bounded", "unbounded"] = "auto"
     """bounded: matter only in a box (found from alpha, or given by the capture). unbounded: a box of interest
     and everything around it, by contraction. auto: bounded where the images carry alpha, else unbounded."""
     levels: int = 8
     """resolutions of the hash grid"""
-    features: int = 2
+    features: int = 4
     """numbers per hash-table entry"""
-    log2_entries: int = 19
+    log2_entries: int = 17
     """binary logarithm of the entries of one level's table"""
     coarsest: int = 16
     """cells per axis of the coarsest level"""
@@ -32,7 +32,7 @@ class NgpConfig:
     network_precision: Literal["auto", "float32"] = "auto"
     """auto: products in bfloat16 where the processor has vector instructions for them, sums in float32"""
     grid: int = 128
-    """cells per axis of the density grid"""
+    """cells per axis of the opacity grid"""
     bins_per_box: int = 128
     """marching bins along the side of the box"""
     batch_samples: int = 16384
@@ -40,10 +40,10 @@ class NgpConfig:
     samples_per_ray: int = 12
     """samples of a training ray whose way is opaque"""
     largest_alpha: float = 0.9
-    """what one bin of the density grid may hide at most when samples are placed"""
+    """what one bin of the opacity grid may hide at most when samples are placed"""
     least_transmittance: float = 1e-3
     """a ray ends where the opacity grid lets less light through"""
-    floor: float = 0.05
+    floor: float = 0.7
     """part of the samples that is spread evenly over the visible bins"""
     samples_per_bin: int = 4
     """samples per bin at most"""
@@ -51,30 +51,22 @@ class NgpConfig:
     """bins less opaque than this are skipped"""
     far: float = 64.0
     """how far unbounded scenes are marched, in half sides of the box"""
-    least_weight: float = 1e-3
-    """samples of less weight are not trained on: the density network, asked first, shows which these are"""
     render_samples: int = 24
-    """the same when rendering"""
-    learning_rate: float = 1e-2
+    """samples of a ray whose way is opaque when rendering"""
+    learning_rate: float = 3e-2
     """of the hash table"""
-    network_rate: float = 1e-2
+    network_rate: float = 2e-2
     """learning rate of the networks"""
     final_rate: float = 0.05
     """part of the learning rate that is left at the end"""
     decay_from: float = 0.4
     """part of the training after which the learning rate begins to fall, exponentially"""
-    weight_decay: float = 1e-6
-    """of the networks' weights"""
     random_background: bool = True
     """put images with alpha on a random colour for every ray, so that empty space has to be empty"""
-    distortion: float = 0.0
-    """weight of the distortion loss (mip-NeRF 360, equation 15)"""
     refresh_every: int = 16
-    """training steps between looks at the density grid"""
-    refresh_cells: int = 65536
+    """training steps between looks at the opacity grid"""
+    refresh_cells: int = 16384
     """cells that are looked at each time"""
-    full_rounds: int = 32
-    """looks until which those whose number is a power of two take in all cells"""
     refresh_rate: float = 0.5
     """how far a cell moves towards what is found at a look"""
     observe_rate: float = 0.1

@@ -12,7 +12,6 @@ from sightline.geometry import Cameras
 from sightline.kernels.compositing import composite
 from sightline.kernels.marching import MarchSettings, locate
 from sightline.kernels.parallel import torch_on_one_thread
-from sightline.kernels.visibility import drop_invisible
 from sightline.kernels.warm import compile_all
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.ngp.batches import RayBatch, RayPool
@@ -28,6 +27,8 @@ from sightline.rendering.sampler import SamplerSettings, sample
 # Rays of the first step; later ones follow the sample budget.
 _FIRST_RAYS = 1024
 _LEAST_RAYS, _MOST_RAYS = 64, 1 << 16
+# Looks at the opacity grid that take in all of its cells.
+_FULL_ROUNDS = (1, 4, 16)
 # Steps over which the learning rate rises.
 _WARM_STEPS = 50
 
@@ -115,13 +116,9 @@ class Ngp(Method):
                 batch.origins, batch.directions, self.grid, self._marching(), sampling, jitter=True
             )
             cube = locate(batch.origins, batch.directions, samples, self.frame.contracted)
-            candidates = len(samples)
-            found = self.field.density(cube)
-            self.grid.observe(cube, found, config.observe_rate)
-            samples, kept = drop_invisible(samples, found, config.least_weight)
-            cube = cube[kept]
             harmonics = spherical_harmonics(batch.directions)
         sigmas, colours = self.field(cube, harmonics, samples.ray_indices)
+        self.grid.observe(cube, sigmas.detach(), config.observe_rate)
         result = composite(sigmas, colours, samples)
         rgb, truth = result.colour, batch.colours
         if truth.shape[1] == 4:
@@ -129,14 +126,12 @@ class Ngp(Method):
             truth = torch.lerp(behind, truth[:, :3], truth[:, 3:])
             rgb = rgb + (1 - result.opacity[:, None]) * behind
         loss = (rgb - truth).square().mean()
-        # A candidate costs about a fifth of a sample that is trained on.
-        self._follow_budget(len(batch.origins), len(samples) + candidates // 5)
+        self._follow_budget(len(batch.origins), len(samples))
         return {
             "loss": loss,
             "psnr": -10 * torch.log10(loss.detach()),
             "rays": len(batch.origins),
             "samples": len(samples),
-            "candidates": candidates,
         }
 
     def _follow_budget(self, rays: int, samples: int) -> None:
@@ -147,12 +142,12 @@ class Ngp(Method):
         self.rays_per_step = int(min(max(wanted, _LEAST_RAYS), _MOST_RAYS))
 
     def after_step(self, progress: Progress) -> bool:
-        """Look at cells of the grid: all at steps 16, 32, 64 …, while the scene takes shape; later a few."""
+        """Look at some of the grid's cells now and then, at all of them while the scene takes shape."""
         step, every = progress.step, self.config.refresh_every
         if step % every:
             return False
         rounds = step // every
-        everything = rounds & (rounds - 1) == 0 and rounds <= self.config.full_rounds
+        everything = rounds in _FULL_ROUNDS
         cells = self.grid.random_cells(self.grid.side**3 if everything else self.config.refresh_cells)
         with torch.no_grad():
             self.grid.refresh(self.field.density, cells, self.config.refresh_rate)
