@@ -112,6 +112,8 @@ def _carve(
         keep = ~inside | grown[y, x]
         seen[alive] += inside
         alive = alive[keep]
+        if not len(alive):
+            return None
     # What few views see cannot be carved; an object that was photographed is in most of them.
     hull = points[alive[2 * seen[alive] >= len(views)]]
     if not len(hull):

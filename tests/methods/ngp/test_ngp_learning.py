@@ -1,0 +1,111 @@
+"""That `ngp` learns, the same in every run, and that what it has learnt survives being saved."""
+
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from ngp_cases import SMALL, Training, ball_capture, held_out_psnr, picture
+
+from sightline.captures import open_capture
+from sightline.foundation.errors import InputError
+from sightline.methods.base import Progress
+from sightline.methods.ngp.config import NgpConfig
+from sightline.methods.ngp.method import Ngp
+
+# Held-out PSNR that five seeds reached (median), less 2 dB.
+BALL_FLOOR = 21.5
+SURROUNDINGS_FLOOR = 16.5
+FOX_FLOOR = 15.0
+FINE = replace(SMALL, levels=6, finest=256, log2_entries=14)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Training:
+    return Training(ball_capture(), SMALL, seed=0, steps=150).advance(150)
+
+
+def test_a_ball_is_learnt(trained: Training) -> None:
+    psnr = held_out_psnr(trained.method, trained.capture)
+    assert psnr > BALL_FLOOR
+    truth = torch.from_numpy(trained.capture.images[3].copy())[..., 3].float() / 255
+    opacity = picture(trained.method, trained.capture, 3).opacity
+    assert opacity is not None
+    assert float((opacity - truth).abs().mean()) < 0.08
+
+
+def test_the_sample_budget_is_kept(trained: Training) -> None:
+    losses = trained.method(next(trained.batches), Progress(150, 1.0))
+    used = losses["samples"] + losses["candidates"] // 5
+    assert used == pytest.approx(SMALL.batch_samples, rel=0.25)
+    assert losses["rays"] > 2 * SMALL.batch_samples / SMALL.samples_per_ray
+
+
+def test_a_ball_before_far_surroundings_is_learnt() -> None:
+    training = Training(ball_capture(surroundings=True), FINE, seed=0, steps=150).advance(150)
+    assert training.method.frame.contracted
+    assert held_out_psnr(training.method, training.capture) > SURROUNDINGS_FLOOR
+
+
+def test_a_restored_method_gives_the_same_pictures(trained: Training) -> None:
+    expected = picture(trained.method, trained.capture, 3)
+    other = Ngp(SMALL)
+    other.restore(trained.method.state())
+    other.load_state_dict(trained.method.state_dict())
+    found = picture(other, trained.capture, 3)
+    for name in ("rgb", "depth", "opacity", "depth_sum"):
+        torch.testing.assert_close(
+            getattr(found, name), getattr(expected, name), atol=0, rtol=0, equal_nan=True
+        )
+    assert torch.equal(other.encode().bounds, trained.method.encode().bounds)
+
+
+def test_equal_seeds_give_equal_weights() -> None:
+    capture = ball_capture()
+    first, second = (Training(capture, SMALL, seed=4, steps=40).advance(20) for _ in range(2))
+    assert first.losses == second.losses
+    for name, value in first.method.state_dict().items():
+        assert torch.equal(value, second.method.state_dict()[name]), name
+    other = Training(capture, SMALL, seed=5, steps=40).advance(3)
+    assert other.losses != first.losses[:3]
+
+
+def test_training_goes_on_as_if_never_stopped() -> None:
+    capture = ball_capture()
+    through = Training(capture, SMALL, seed=4, steps=40).advance(20)
+    states = (
+        through.method.state_dict(),
+        through.optimisation.optimiser.state_dict(),
+        through.method.training_state(),
+        through.batches.state_dict(),
+        through.generator.get_state(),
+        torch.get_rng_state(),
+    )
+    weights, moments, training, batches, generator, random = deepcopy(states)
+    through.advance(18)
+    resumed = Training(capture, SMALL, seed=77, steps=40)
+    resumed.method.load_state_dict(weights)
+    resumed.optimisation.optimiser.load_state_dict(moments)
+    resumed.method.load_training_state(training)
+    resumed.batches.load_state_dict(batches)
+    resumed.generator.set_state(generator)
+    torch.set_rng_state(random)
+    resumed.done = 20
+    resumed.advance(18)
+    assert resumed.losses == through.losses[20:]
+    assert torch.equal(resumed.method.field.table, through.method.field.table)
+    assert torch.equal(resumed.method.grid.opacity, through.method.grid.opacity)
+
+
+def test_captures_without_training_views_are_refused() -> None:
+    capture = ball_capture(4, 8)
+    with pytest.raises(InputError, match="no training views"):
+        Ngp(SMALL).prepare(replace(capture, splits={"train": (), "test": (0,)}))
+
+
+@pytest.mark.slow
+def test_photos_are_learnt(shared: Path) -> None:
+    capture = open_capture(shared / "data" / "fox", downscale=8)
+    training = Training(capture, NgpConfig(), seed=0, steps=300).advance(300)
+    assert held_out_psnr(training.method, training.capture) > FOX_FLOOR
