@@ -14,10 +14,10 @@ from sightline.methods.base import Progress
 from sightline.methods.ngp.config import NgpConfig
 from sightline.methods.ngp.method import Ngp
 
-# Held-out PSNR that five seeds reached (median), less 2 dB.
-BALL_FLOOR = 21.5
-SURROUNDINGS_FLOOR = 16.5
-FOX_FLOOR = 15.0
+# Held-out PSNR, 2 dB below the median of five seeds; where seeds differ by more than that, below them all.
+BALL_FLOOR = 27.9
+SURROUNDINGS_FLOOR = 21.0
+FOX_FLOOR = 22.9
 FINE = replace(SMALL, levels=6, finest=256, log2_entries=14)
 
 
@@ -37,8 +37,7 @@ def test_a_ball_is_learnt(trained: Training) -> None:
 
 def test_the_sample_budget_is_kept(trained: Training) -> None:
     losses = trained.method(next(trained.batches), Progress(150, 1.0))
-    used = losses["samples"] + losses["candidates"] // 5
-    assert used == pytest.approx(SMALL.batch_samples, rel=0.25)
+    assert losses["samples"] == pytest.approx(SMALL.batch_samples, rel=0.25)
     assert losses["rays"] > 2 * SMALL.batch_samples / SMALL.samples_per_ray
 
 
@@ -55,9 +54,8 @@ def test_a_restored_method_gives_the_same_pictures(trained: Training) -> None:
     other.load_state_dict(trained.method.state_dict())
     found = picture(other, trained.capture, 3)
     for name in ("rgb", "depth", "opacity", "depth_sum"):
-        torch.testing.assert_close(
-            getattr(found, name), getattr(expected, name), atol=0, rtol=0, equal_nan=True
-        )
+        ours, theirs = (getattr(rendering, name).nan_to_num(-1) for rendering in (found, expected))
+        assert torch.equal(ours, theirs), name
     assert torch.equal(other.encode().bounds, trained.method.encode().bounds)
 
 
