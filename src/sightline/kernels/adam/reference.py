@@ -5,10 +5,16 @@ from torch import Tensor
 
 
 def step(
-    parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, *, rate: float, betas: tuple[float,
-        float],
-    eps: float, corrections: tuple[float, float],
-) -> None:  # fmt: skip
+    parameter: Tensor,
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    *,
+    rate: float,
+    betas: tuple[float, float],
+    eps: float,
+    corrections: tuple[float, float],
+) -> None:
     """Update in place; see `sightline.kernels.adam.step`."""
     touched = gradient != 0
     first.copy_(torch.where(touched, torch.lerp(gradient, first, betas[0]), first))
