@@ -43,29 +43,38 @@ def split(total: int, parts: int, multiple: int = 1) -> list[tuple[int, int]]:
 
 
 def run(tasks: list[Callable[[], Any]]) -> None:
-    """Run tasks at the same time, the first in this thread; the first error is raised when all have ended."""
-    if len(tasks) <= 1:
-        for task in tasks:
+    """Run tasks on all threads, each taking the next one when it is free.
+
+    A core that other programs slow down so gets less to do. Which thread runs a task must not change its
+    result. The first error is raised when all that were begun have ended.
+    """
+    waiting = iter(tasks)
+
+    def work() -> None:
+        # A list's iterator gives every task to one thread only.
+        for task in waiting:
             task()
-        return
-    futures = [_executor().submit(task) for task in tasks[1:]]
+
+    helpers = min(thread_count(), len(tasks)) - 1
+    futures = [_executor().submit(work) for _ in range(helpers)]
     try:
-        tasks[0]()
+        work()
     finally:
-        errors = [future.exception() for future in futures]
+        # Helpers that have not begun find nothing left: waiting for them would only wait for other callers.
+        errors = [future.exception() for future in futures if not future.cancel()]
     for error in errors:
         if error is not None:
             raise error
 
 
+def part_count(total: int, least: int) -> int:
+    """Number of parts to cut work into: one for each thread, of `least` items or more."""
+    return max(1, min(thread_count(), total // least))
+
+
 def over_ranges(function: Callable, total: int, *arguments: Any, multiple: int = 1, least: int = 512) -> None:
     """Call `function(*arguments, start, stop)` on ranges of `least` items or more that cover range(total)."""
-    parts = max(1, min(thread_count(), total // least))
-    ranges = split(total, parts, multiple)
-    if len(ranges) <= 1:
-        if total:
-            function(*arguments, 0, total)
-        return
+    ranges = split(total, part_count(total, least), multiple)
     run([lambda a=a, b=b: function(*arguments, a, b) for a, b in ranges])
 
 

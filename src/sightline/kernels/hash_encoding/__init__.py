@@ -11,32 +11,35 @@ from sightline.kernels.hash_encoding.levels import HashLevels
 __all__ = ["HashLevels", "encode"]
 
 
-def encode(positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
+def encode(positions: Tensor, table: Tensor, levels: HashLevels, known: Tensor | None = None) -> Tensor:
     """Encode positions by trilinear interpolation in every level's grid.
 
     Args:
         positions: (n, 3), unit cube; what lies outside is clamped.
         table: (levels.entries, levels.features).
         levels: layout of the table.
+        known: (n, levels.width) the result, where it was found before; only the gradient is left to do then.
 
     Returns:
         (n, levels.width), level-major features. Differentiable in `table` and, within a cell, in `positions`.
     """
     if not use_compiled(table):
         return reference.encode(positions, table, levels)
-    return _Encode.apply(positions, table, levels)
+    return _Encode.apply(positions, table, levels, known)
 
 
 class _Encode(torch.autograd.Function):
     """Connects the Numba kernels to autograd; the result is a transposed view, features the slow axis."""
 
     @staticmethod
-    def forward(ctx, positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
+    def forward(ctx, positions: Tensor, table: Tensor, levels: HashLevels, known: Tensor | None) -> Tensor:
         from sightline.kernels.hash_encoding import cpu
 
         positions = positions.to(table.dtype).contiguous()
         ctx.save_for_backward(positions, table)
         ctx.levels = levels
+        if known is not None:
+            return known.T.contiguous().T
         return cpu.encode(positions, table, levels).T
 
     @staticmethod
@@ -51,4 +54,4 @@ class _Encode(torch.autograd.Function):
             cpu.accumulate_table_gradient(positions, gradient, to_table, ctx.levels)
         if ctx.needs_input_grad[0]:
             to_positions = cpu.position_gradient(positions, table, gradient, ctx.levels)
-        return to_positions, to_table, None
+        return to_positions, to_table, None, None

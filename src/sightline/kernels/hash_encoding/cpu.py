@@ -88,7 +88,12 @@ def _forward(positions, table, cells, sizes, offsets, dense, out, vectors, start
             rows = table[offsets[level] : offsets[level] + sizes[level]]
             t, e, w = rows.ctypes.data, entries.ctypes.data, weights.ctypes.data
             if vectors and features == 4:
-                out0, out1, out2, out3 = out[4 * level], out[4 * level + 1], out[4 * level + 2], out[4 * level + 3]
+                out0, out1, out2, out3 = (
+                    out[4 * level],
+                    out[4 * level + 1],
+                    out[4 * level + 2],
+                    out[4 * level + 3],
+                )
                 for k in range(count):
                     a, b, c, d = _sum4(t, e + 4 * k, w + 4 * k)
                     out0[first + k] = a
@@ -127,7 +132,12 @@ def _scatter(positions, gradient, rows, cells, size, dense, first_row, vectors, 
             row2, row3 = gradient[first_row + 2], gradient[first_row + 3]
             for k in range(count):
                 n = first + k
-                a, b, c, d = np.float32(row0[n]), np.float32(row1[n]), np.float32(row2[n]), np.float32(row3[n])
+                a, b, c, d = (
+                    np.float32(row0[n]),
+                    np.float32(row1[n]),
+                    np.float32(row2[n]),
+                    np.float32(row3[n]),
+                )
                 if a != 0 or b != 0 or c != 0 or d != 0:
                     _add4(t, e + 4 * k, w + 4 * k, (a, b, c, d))
         elif whole and features == 2:
@@ -230,8 +240,8 @@ def accumulate_table_gradient(positions: Tensor, gradient: Tensor, out: Tensor, 
         facts = (*facts, rows.dtype == np.float32)
         for a, b in parallel.split(size, segments):
             jobs.append((points, upstream, part, *facts, a, b))
-    shares = [jobs[k::threads] for k in range(min(threads, len(jobs)))]
-    parallel.run([lambda share=share: [function(*job) for job in share] for share in shares])
+    # The finest levels take longest, since their entries are spread widest: they begin.
+    parallel.run([lambda job=job: function(*job) for job in reversed(jobs)])
 
 
 def position_gradient(positions: Tensor, table: Tensor, gradient: Tensor, levels: HashLevels) -> Tensor:

@@ -5,9 +5,13 @@ weighs them: half or a quarter of the instructions of a loop over features, whic
 it cannot prove that entries differ. Plain LLVM vectors, so every processor has them.
 """
 
+from typing import Any
+
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
+
+# Type checkers cannot follow what this makes of a signature.
+intrinsic: Any = extending.intrinsic
 
 _F32, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _CORNERS = 8
@@ -43,7 +47,7 @@ def _make_weighted_sum(features: int, stride: int):
     def weighted_sum(typing, rows, entries, weights):
         """Σ over eight corners of weight · entry, a tuple of the features.
 
-        Args (int64): address of the table's first entry, of the sample's first corner in the arrays of entries
+        Args (int64): address of the table's first entry, of the sample's first corner in arrays of entries
         (uint32) and weights (float32), whose corners are `stride` elements apart.
         """
         signature = types.UniTuple(types.float32, features)(types.int64, types.int64, types.int64)
@@ -67,10 +71,8 @@ def _make_weighted_sum(features: int, stride: int):
 def _make_scatter(features: int, stride: int):
     @intrinsic
     def scatter(typing, rows, entries, weights, gradient):
-        """Add weight · gradient (a tuple of the features) to the entries of eight corners; see `weighted_sum`."""
-        signature = types.void(
-            types.int64, types.int64, types.int64, types.UniTuple(types.float32, features)
-        )
+        """Add weight · gradient (a tuple of the features) to the entries of eight corners."""
+        signature = types.void(types.int64, types.int64, types.int64, types.UniTuple(types.float32, features))
 
         def generate(context, builder, signature, arguments):
             table, entry_at, weight_at, parts = arguments

@@ -145,7 +145,7 @@ def march(
     # Untouched pages of these are never given memory by the operating system.
     starts, ends, opacities = (np.empty(capacity, np.float32) for _ in range(3))
     counts = np.zeros(rays, np.int64)
-    ranges = parallel.split(rays, max(1, min(parallel.thread_count(), rays // 64)))
+    ranges = parallel.split(rays, parallel.part_count(rays, 128))
     fixed = (
         origins.float().contiguous().numpy(),
         directions.float().contiguous().numpy(),

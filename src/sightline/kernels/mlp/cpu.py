@@ -264,7 +264,7 @@ def backward(
     flat, transposed, widths = _pack(weights)
     to_inputs = torch.empty_like(inputs)
     function = _backward.compiled(flat.dtype)
-    ranges = parallel.split(samples, max(1, min(parallel.thread_count(), samples // 512)), BLOCK)
+    ranges = parallel.split(samples, parallel.part_count(samples, 1024), BLOCK)
     sums = np.zeros((max(1, len(ranges)), len(flat)), flat.dtype)
     fixed = (inputs.detach().numpy(), *shared_inputs(inputs, per_ray, ray_indices), flat, widths, transposed)
     varying = (upstream.numpy(), to_inputs.numpy())

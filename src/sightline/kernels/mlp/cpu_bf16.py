@@ -181,7 +181,7 @@ def backward(
     samples = inputs.shape[1]
     flat, transposed, widths = _packed(weights)
     to_inputs = torch.empty_like(inputs)
-    ranges = parallel.split(samples, max(1, min(parallel.thread_count(), samples // 512)), BLOCK)
+    ranges = parallel.split(samples, parallel.part_count(samples, 1024), BLOCK)
     sums = np.zeros((max(1, len(ranges)), 2 * len(flat)), np.float32)
     fixed = (inputs.detach().numpy(), *shared_inputs(inputs, per_ray, ray_indices), flat, widths, transposed)
     varying = (upstream.numpy(), to_inputs.numpy())

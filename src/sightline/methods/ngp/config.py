@@ -51,6 +51,8 @@ class NgpConfig:
     """bins less opaque than this are skipped"""
     far: float = 64.0
     """how far unbounded scenes are marched, in half sides of the box"""
+    least_weight: float = 1e-3
+    """samples of less weight are not trained on: the density network, asked first, shows which these are"""
     render_samples: int = 24
     """samples of a ray whose way is opaque when rendering"""
     learning_rate: float = 3e-2

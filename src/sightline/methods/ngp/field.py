@@ -31,23 +31,34 @@ class HashField(nn.Module):
         self.density_network = _layers(density)
         self.colour_network = _layers(colour)
 
-    def features(self, cube: Float[Tensor, "n 3"]) -> Float[Tensor, "n geometry"]:
+    def encode(
+        self, cube: Float[Tensor, "n 3"], known: Float[Tensor, "n width"] | None = None
+    ) -> Float[Tensor, "n width"]:
+        """Encode positions; `known` is their encoding where it was computed before, without its gradient."""
+        return hash_encoding.encode(cube, self.table, self.levels, known)
+
+    def features(self, encoded: Float[Tensor, "n width"]) -> Float[Tensor, "n geometry"]:
         """Outputs of the density network; the first column is the logarithm of the density."""
-        encoded = hash_encoding.encode(cube, self.table, self.levels)
         return mlp.perceptron(encoded, list(self.density_network), narrow=self.narrow)
 
-    def density(self, cube: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
-        """Density per model unit."""
-        return truncated_exp(self.features(cube)[:, 0])
+    def density(
+        self, cube: Float[Tensor, "n 3"], encoded: Float[Tensor, "n width"] | None = None
+    ) -> Float[Tensor, "n"]:
+        """Density per model unit, from the positions' encoding where it is there already."""
+        return truncated_exp(self.features(self.encode(cube) if encoded is None else encoded)[:, 0])
 
     def forward(
         self,
         cube: Float[Tensor, "n 3"],
         harmonics: Float[Tensor, "rays 16"],
         ray_indices: Int[Tensor, "n"],
+        known: Float[Tensor, "n width"] | None = None,
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
-        """Density per model unit and colour in [0, 1] of samples on rays with given direction harmonics."""
-        features = self.features(cube)
+        """Density per model unit and colour in [0, 1] of samples on rays with given direction harmonics.
+
+        `known` is the positions' encoding, where it was computed before; gradients still reach the table.
+        """
+        features = self.features(self.encode(cube, known))
         raw = mlp.perceptron(features, list(self.colour_network), harmonics, ray_indices, narrow=self.narrow)
         return truncated_exp(features[:, 0]), torch.sigmoid(raw)
 

@@ -12,6 +12,7 @@ from sightline.geometry import Cameras
 from sightline.kernels.compositing import composite
 from sightline.kernels.marching import MarchSettings, locate
 from sightline.kernels.parallel import torch_on_one_thread
+from sightline.kernels.visibility import drop_invisible
 from sightline.kernels.warm import compile_all
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.ngp.batches import RayBatch, RayPool
@@ -28,7 +29,9 @@ from sightline.rendering.sampler import SamplerSettings, sample
 _FIRST_RAYS = 1024
 _LEAST_RAYS, _MOST_RAYS = 64, 1 << 16
 # Looks at the opacity grid that take in all of its cells.
-_FULL_ROUNDS = (1, 4, 16)
+_FULL_ROUNDS = (1, 2, 4, 8, 16)
+# How far they move towards what is found: what was there before is of no use yet.
+_FULL_RATE = 0.9
 # Steps over which the learning rate rises.
 _WARM_STEPS = 50
 
@@ -116,9 +119,15 @@ class Ngp(Method):
                 batch.origins, batch.directions, self.grid, self._marching(), sampling, jitter=True
             )
             cube = locate(batch.origins, batch.directions, samples, self.frame.contracted)
+            encoded = self.field.encode(cube)
+            found = self.field.density(cube, encoded)
+            self.grid.observe(cube, found, config.observe_rate)
+            candidates = len(samples)
+            samples, kept = drop_invisible(samples, found, config.least_weight)
+            # Features are the slow axis in memory.
+            cube, encoded = cube[kept], encoded.T[:, kept].T
             harmonics = spherical_harmonics(batch.directions)
-        sigmas, colours = self.field(cube, harmonics, samples.ray_indices)
-        self.grid.observe(cube, sigmas.detach(), config.observe_rate)
+        sigmas, colours = self.field(cube, harmonics, samples.ray_indices, encoded)
         result = composite(sigmas, colours, samples)
         rgb, truth = result.colour, batch.colours
         if truth.shape[1] == 4:
@@ -126,12 +135,14 @@ class Ngp(Method):
             truth = torch.lerp(behind, truth[:, :3], truth[:, 3:])
             rgb = rgb + (1 - result.opacity[:, None]) * behind
         loss = (rgb - truth).square().mean()
-        self._follow_budget(len(batch.origins), len(samples))
+        # A candidate that is dropped has cost about a quarter of a sample that is trained on.
+        self._follow_budget(len(batch.origins), len(samples) + (candidates - len(samples)) // 4)
         return {
             "loss": loss,
             "psnr": -10 * torch.log10(loss.detach()),
             "rays": len(batch.origins),
             "samples": len(samples),
+            "candidates": candidates,
         }
 
     def _follow_budget(self, rays: int, samples: int) -> None:
@@ -149,8 +160,9 @@ class Ngp(Method):
         rounds = step // every
         everything = rounds in _FULL_ROUNDS
         cells = self.grid.random_cells(self.grid.side**3 if everything else self.config.refresh_cells)
+        rate = _FULL_RATE if everything else self.config.refresh_rate
         with torch.no_grad():
-            self.grid.refresh(self.field.density, cells, self.config.refresh_rate)
+            self.grid.refresh(self.field.density, cells, rate)
         return True
 
     def optimisers(self) -> list[Optimisation]:
