@@ -35,7 +35,7 @@ class NgpConfig:
     """cells per axis of the opacity grid"""
     bins_per_box: int = 128
     """marching bins along the side of the box"""
-    batch_samples: int = 16384
+    batch_samples: int = 32768
     """samples of one training step; the number of rays follows"""
     samples_per_ray: int = 12
     """samples of a training ray whose way is opaque"""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError
+from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
 from sightline.kernels.compositing import composite
 from sightline.kernels.marching import MarchSettings, locate
@@ -63,7 +64,8 @@ class Ngp(Method):
         return self._grid
 
     def warm_up(self) -> None:
-        """Compile the CPU kernels or load them from disk."""
+        """Compile the CPU kernels or load them from disk; settle how memory is reused."""
+        keep_freed_memory()
         compile_all()
 
     def prepare(self, data: Capture | Collection) -> Capture:
