@@ -68,13 +68,17 @@ def test_tasks_run_at_the_same_time():
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_an_error_is_raised_after_all_parts_have_ended(failing):
+def test_an_error_is_raised_after_all_parts_that_were_begun_have_ended(failing):
     ended = threading.Event()
+    begun = threading.Barrier(2, timeout=20)
+    parallel.set_thread_count(2)
 
     def fail():
+        begun.wait()
         raise ArithmeticError("one part")
 
     def slow():
+        begun.wait()
         time.sleep(0.1)
         ended.set()
 
