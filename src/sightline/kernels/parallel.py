@@ -1,9 +1,9 @@
 """Sharing a kernel's work over the cores.
 
-Kernels release Python's lock and are called once per part from a small pool of threads, with the calling
-thread taking the first part. Nothing depends on Numba's threading layers, so several threads may call kernels
-at once, forked or spawned processes start clean, and a result depends on the number of parts alone, never on
-timing.
+Kernels release Python's lock and are called once per part, by the calling thread and a small pool beside it,
+each taking the next part when it is free. Nothing depends on Numba's threading layers, so several threads may
+call kernels at once, forked or spawned processes start clean, and a result depends on the number of parts
+alone, never on timing.
 """
 
 import os

@@ -7,6 +7,7 @@ multiply-adds for 8 loads and 4 stores reach the processor's arithmetic peak.
 """
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -256,29 +257,34 @@ def backward(
     per_ray: Tensor | None = None,
     ray_indices: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Gradients to the inputs (in, n) and to each matrix, from (out, n) for the outputs.
-
-    Every part sums its own weight gradient; the sums are added in the order of the parts.
-    """
+    """Gradients to the inputs (in, n) and to each matrix, from (out, n) for the outputs."""
     samples = inputs.shape[1]
     flat, transposed, widths = _pack(weights)
     to_inputs = torch.empty_like(inputs)
-    function = _backward.compiled(flat.dtype)
-    ranges = parallel.split(samples, parallel.part_count(samples, 1024), BLOCK)
-    sums = np.zeros((max(1, len(ranges)), len(flat)), flat.dtype)
     fixed = (inputs.detach().numpy(), *shared_inputs(inputs, per_ray, ray_indices), flat, widths, transposed)
     varying = (upstream.numpy(), to_inputs.numpy())
-    if ranges:
-        parallel.run(
-            [
-                lambda k=k, a=a, b=b: function(*fixed, *varying, sums[k], a, b)
-                for k, (a, b) in enumerate(ranges)
-            ]
-        )
+    function = _backward.compiled(flat.dtype)
+    return to_inputs, sum_weight_gradients(function, (*fixed, *varying), samples, BLOCK, weights, widths)
+
+
+def sum_weight_gradients(
+    function: Callable, arguments: tuple, samples: int, block: int, weights: list[Tensor], widths: np.ndarray
+) -> list[Tensor]:
+    """Run a backward kernel on all samples; gives the gradient to each matrix.
+
+    Every part has its own sums, `function(*arguments, sums, start, stop)`; they are added in the order of the
+    parts.
+    """
+    ranges = parallel.split(samples, parallel.part_count(samples, 1024), block)
+    dtype = weights[0].detach().numpy().dtype
+    sums = np.zeros((max(1, len(ranges)), int((widths[1:] * widths[:-1]).sum())), dtype)
+    parallel.run(
+        [lambda k=k, a=a, b=b: function(*arguments, sums[k], a, b) for k, (a, b) in enumerate(ranges)]
+    )
     total, gradients, offset = sums.sum(0), [], 0
     for layer, weight in enumerate(weights):
         rows, columns = int(widths[layer + 1]), int(widths[layer])
         matrix = total[offset : offset + rows * columns].reshape(rows, columns)
         gradients.append(torch.from_numpy(matrix[: weight.shape[0], : weight.shape[1]].copy()))
         offset += rows * columns
-    return to_inputs, gradients
+    return gradients

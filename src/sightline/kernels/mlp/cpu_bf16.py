@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sightline.kernels import parallel
 from sightline.kernels.compiling import inline, kernel
-from sightline.kernels.mlp.cpu import pad, shared_inputs
+from sightline.kernels.mlp.cpu import pad, shared_inputs, sum_weight_gradients
 from sightline.kernels.mlp.vectors import LANES, outer_tile, pack_rows, product_tile
 
 BLOCK = 512
@@ -181,18 +181,6 @@ def backward(
     samples = inputs.shape[1]
     flat, transposed, widths = _packed(weights)
     to_inputs = torch.empty_like(inputs)
-    ranges = parallel.split(samples, parallel.part_count(samples, 1024), BLOCK)
-    sums = np.zeros((max(1, len(ranges)), 2 * len(flat)), np.float32)
     fixed = (inputs.detach().numpy(), *shared_inputs(inputs, per_ray, ray_indices), flat, widths, transposed)
-    varying = (upstream.numpy(), to_inputs.numpy())
-    function = _backward.compiled()
-    parallel.run(
-        [lambda k=k, a=a, b=b: function(*fixed, *varying, sums[k], a, b) for k, (a, b) in enumerate(ranges)]
-    )
-    total, gradients, offset = sums.sum(0), [], 0
-    for layer, weight in enumerate(weights):
-        rows, columns = int(widths[layer + 1]), int(widths[layer])
-        matrix = total[offset : offset + rows * columns].reshape(rows, columns)
-        gradients.append(torch.from_numpy(matrix[: weight.shape[0], : weight.shape[1]].copy()))
-        offset += rows * columns
-    return to_inputs, gradients
+    arguments = (*fixed, upstream.numpy(), to_inputs.numpy())
+    return to_inputs, sum_weight_gradients(_backward.compiled(), arguments, samples, BLOCK, weights, widths)
