@@ -6,15 +6,13 @@ for whatever vectors the processor has. The products work on four outputs by fou
 multiply-adds for 8 loads and 4 stores reach the processor's arithmetic peak.
 """
 
-import functools
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from sightline.kernels import parallel
 from sightline.kernels.compiling import FAST_REDUCTION, inline, kernel
+from sightline.kernels.mlp.blocks import load_block, pad, shared_inputs, sum_weight_gradients
 
 BLOCK = 256
 
@@ -109,29 +107,6 @@ def _outer(dy, x, total):
 
 
 @inline
-def _load(inputs, per_ray, ray_indices, first, count, block):
-    """Copy a block's inputs, the shared ones from their rays, with zeros after the last sample."""
-    own = inputs.shape[0]
-    for i in range(own):
-        row, source = block[i], inputs[i]
-        for s in range(count):
-            row[s] = source[first + s]
-        for s in range(count, BLOCK):
-            row[s] = 0
-    shared = per_ray.shape[1]
-    for s in range(count):
-        ray = ray_indices[first + s]
-        for i in range(shared):
-            block[own + i, s] = per_ray[ray, i]
-    for i in range(own, own + shared):
-        for s in range(count, BLOCK):
-            block[i, s] = 0
-    for i in range(own + shared, block.shape[0]):
-        for s in range(BLOCK):
-            block[i, s] = 0
-
-
-@inline
 def _layers(packed, widths, blocks):
     """Run all layers on a block: blocks[k] are the inputs of layer k, blocks[-1] the outputs."""
     offset = 0
@@ -157,7 +132,7 @@ def _forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
     blocks = np.empty((len(widths), widths.max(), BLOCK), out.dtype)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        _load(inputs, per_ray, ray_indices, first, count, blocks[0, : widths[0]])
+        load_block(inputs, per_ray, ray_indices, first, count, blocks[0, : widths[0]])
         _layers(packed, widths, blocks)
         result = blocks[len(widths) - 1]
         for o in range(out.shape[0]):
@@ -176,7 +151,7 @@ def _backward(
     gradient = np.empty((2, widest, BLOCK), upstream.dtype)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        _load(inputs, per_ray, ray_indices, first, count, blocks[0, : widths[0]])
+        load_block(inputs, per_ray, ray_indices, first, count, blocks[0, : widths[0]])
         _layers(packed, widths, blocks)
         above = gradient[0]
         above[: widths[layers]] = 0
@@ -205,34 +180,12 @@ def _backward(
                 target[first + s] = row[s]
 
 
-def pad(weight: Tensor) -> np.ndarray:
-    """A matrix with zeros around it up to sizes that are multiples of 4."""
-    rows, columns = (-(-size // 4) * 4 for size in weight.shape)
-    matrix = np.zeros((rows, columns), weight.detach().numpy().dtype)
-    matrix[: weight.shape[0], : weight.shape[1]] = weight.detach().numpy()
-    return matrix
-
-
 def _pack(weights: list[Tensor]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Flatten the padded matrices, also transposed; and give the padded widths."""
     padded = [pad(weight) for weight in weights]
     widths = np.array([padded[0].shape[1], *(matrix.shape[0] for matrix in padded)], np.int64)
     flat = np.concatenate([matrix.ravel() for matrix in padded])
     return flat, np.concatenate([matrix.T.ravel() for matrix in padded]), widths
-
-
-@functools.cache
-def _nothing(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    return torch.zeros(1, 0, dtype=dtype), torch.zeros(0, dtype=torch.int64)
-
-
-def shared_inputs(
-    inputs: Tensor, per_ray: Tensor | None, ray_indices: Tensor | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The shared features and the rays' indices as arrays, empty ones where there are none."""
-    if per_ray is None or ray_indices is None:
-        per_ray, ray_indices = _nothing(inputs.dtype)
-    return per_ray.detach().to(inputs.dtype).contiguous().numpy(), ray_indices.contiguous().numpy()
 
 
 def forward(
@@ -265,26 +218,3 @@ def backward(
     varying = (upstream.numpy(), to_inputs.numpy())
     function = _backward.compiled(flat.dtype)
     return to_inputs, sum_weight_gradients(function, (*fixed, *varying), samples, BLOCK, weights, widths)
-
-
-def sum_weight_gradients(
-    function: Callable, arguments: tuple, samples: int, block: int, weights: list[Tensor], widths: np.ndarray
-) -> list[Tensor]:
-    """Run a backward kernel on all samples; gives the gradient to each matrix.
-
-    Every part has its own sums, `function(*arguments, sums, start, stop)`; they are added in the order of the
-    parts.
-    """
-    ranges = parallel.split(samples, parallel.part_count(samples, 1024), block)
-    dtype = weights[0].detach().numpy().dtype
-    sums = np.zeros((max(1, len(ranges)), int((widths[1:] * widths[:-1]).sum())), dtype)
-    parallel.run(
-        [lambda k=k, a=a, b=b: function(*arguments, sums[k], a, b) for k, (a, b) in enumerate(ranges)]
-    )
-    total, gradients, offset = sums.sum(0), [], 0
-    for layer, weight in enumerate(weights):
-        rows, columns = int(widths[layer + 1]), int(widths[layer])
-        matrix = total[offset : offset + rows * columns].reshape(rows, columns)
-        gradients.append(torch.from_numpy(matrix[: weight.shape[0], : weight.shape[1]].copy()))
-        offset += rows * columns
-    return gradients

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sightline.kernels import parallel
 from sightline.kernels.compiling import inline, kernel
-from sightline.kernels.mlp.cpu import pad, shared_inputs, sum_weight_gradients
+from sightline.kernels.mlp.blocks import load_block, pad, shared_inputs, sum_weight_gradients
 from sightline.kernels.mlp.vectors import LANES, outer_tile, pack_rows, product_tile
 
 BLOCK = 512
@@ -41,23 +41,6 @@ def _pack(rows, y, pairs, plain, rectify):
 
 
 @inline
-def _load(inputs, per_ray, ray_indices, first, count, block):
-    """Copy a block's inputs, the shared ones from their rays, with zeros after the last sample."""
-    own, shared = inputs.shape[0], per_ray.shape[1]
-    for i in range(own):
-        row, source = block[i], inputs[i]
-        for s in range(count):
-            row[s] = source[first + s]
-    for s in range(count):
-        ray = ray_indices[first + s]
-        for i in range(shared):
-            block[own + i, s] = per_ray[ray, i]
-    for i in range(own + shared):
-        block[i, count:] = 0
-    block[own + shared :] = 0
-
-
-@inline
 def _layers(packed, widths, y, pairs, plain):
     """Run all layers on a block whose inputs lie in y; pairs[k] and plain[k] become the inputs of layer k."""
     offset = 0
@@ -81,7 +64,7 @@ def _forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
     plain = np.empty((len(widths), widest, BLOCK), np.uint16)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        _load(inputs, per_ray, ray_indices, first, count, y[: widths[0]])
+        load_block(inputs, per_ray, ray_indices, first, count, y[: widths[0]])
         _layers(packed, widths, y, pairs, plain)
         for o in range(out.shape[0]):
             row, target = y[o], out[o]
@@ -102,7 +85,7 @@ def _backward(
     above = np.empty((widest, BLOCK), np.uint16)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
-        _load(inputs, per_ray, ray_indices, first, count, y[: widths[0]])
+        load_block(inputs, per_ray, ray_indices, first, count, y[: widths[0]])
         _layers(packed, widths, y, pairs, plain)
         y[: widths[layers]] = 0
         for o in range(upstream.shape[0]):
