@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sightline.kernels import use_compiled
 from sightline.kernels.compositing import reference
+from sightline.kernels.first_order import first_order
 from sightline.kernels.packed import Samples
 
 __all__ = ["Composite", "composite"]
@@ -63,6 +64,7 @@ class _Composite(torch.autograd.Function):
         return result
 
     @staticmethod
+    @first_order
     def backward(ctx, *gradients: Tensor) -> Any:
         from sightline.kernels.compositing import cpu
 

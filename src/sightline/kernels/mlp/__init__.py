@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sightline.kernels import use_compiled
+from sightline.kernels.first_order import first_order
 from sightline.kernels.mlp import reference
 
 __all__ = ["perceptron", "uses_bfloat16"]
@@ -74,6 +75,7 @@ class _Perceptron(torch.autograd.Function):
         return _backend(narrow).forward(columns, list(weights), per_ray, ray_indices).T
 
     @staticmethod
+    @first_order
     def backward(ctx, *gradients: Tensor) -> Any:
         columns, per_ray, ray_indices, *weights = ctx.saved_tensors
         upstream = gradients[0].T.contiguous()
