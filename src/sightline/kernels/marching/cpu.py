@@ -16,7 +16,7 @@ from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
 
 
 @inline
-def _to_cube(x, y, z, contracted):
+def to_cube(x, y, z, contracted):
     """The point in the unit cube that the grid covers."""
     one, half = np.float32(1), np.float32(0.5)
     if not contracted:
@@ -53,6 +53,60 @@ def _leave(o, inverse, block, size):
     return (upper * size - np.float32(1) - o) * inverse
 
 
+@inline
+def march_ray(
+    ox, oy, oz, dx, dy, dz, grid, coarse, contracted, step, near, far, threshold, largest, least, max_bins,
+    starts, ends, opacities, write,
+):  # fmt: skip
+    """Write the bins of one ray that hold matter from position `write` on; gives the position after them."""
+    side = grid.shape[0]
+    cells = np.float32(side)
+    half, one = np.float32(0.5), np.float32(1)
+    zero, top = np.int32(0), np.int32(side - 1)
+    reach = far if contracted else one
+    size = np.float32(2 * BLOCK) / cells
+    per_step = one / step
+    ax, bx, vx = _slab(ox, dx, reach)
+    ay, by, vy = _slab(oy, dy, reach)
+    az, bz, vz = _slab(oz, dz, reach)
+    enter = max(near, max(ax, max(ay, az)))
+    end = min(bx, min(by, bz))
+    bins = 0
+    t, light = enter, one
+    while t < end and bins < max_bins and light >= least:
+        bins += 1
+        if contracted:
+            radius = max(one, max(abs(ox + t * dx), max(abs(oy + t * dy), abs(oz + t * dz))))
+            stop = min(t + step * (radius * radius), end)
+        else:
+            stop = min(enter + np.float32(bins) * step, end)
+        middle = (t + stop) * half
+        x, y, z = ox + middle * dx, oy + middle * dy, oz + middle * dz
+        x, y, z = to_cube(x, y, z, contracted)
+        i = min(max(np.int32(x * cells), zero), top)
+        j = min(max(np.int32(y * cells), zero), top)
+        k = min(max(np.int32(z * cells), zero), top)
+        a, b, c = k >> SHIFT, j >> SHIFT, i >> SHIFT
+        if coarse[a, b, c] > threshold:
+            opacity = grid[k, j, i]
+            if opacity > threshold:
+                starts[write] = t
+                ends[write] = stop
+                opacities[write] = opacity
+                light *= one - min(opacity, largest)
+                write += 1
+        elif not contracted:
+            # Bins whose middles lie in this empty block are passed over. One too few is no harm.
+            leave = _leave(ox, vx, c, size)
+            leave = min(leave, min(_leave(oy, vy, b, size), _leave(oz, vz, a, size)))
+            jump = np.int64((min(leave, end) - enter) * per_step - half)
+            if jump > bins:
+                bins = jump
+                stop = min(enter + np.float32(bins) * step, end)
+        t = stop
+    return write
+
+
 @kernel(
     "void(float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1], boolean, float32, float32,"
     " float32, float32, float32, float32, int64, float32[::1], float32[::1], float32[::1], int64[::1], int64,"
@@ -62,57 +116,16 @@ def _march(
     origins, directions, grid, coarse, contracted, step, near, far, threshold, largest, least,
     max_bins, starts, ends, opacities, counts, first, last,
 ):  # fmt: skip
-    side = grid.shape[0]
-    cells = np.float32(side)
-    half, one = np.float32(0.5), np.float32(1)
-    zero, top = np.int32(0), np.int32(side - 1)
     write = first * max_bins
-    reach = far if contracted else one
-    size = np.float32(2 * BLOCK) / cells
-    per_step = one / step
     for ray in range(first, last):
-        ox, oy, oz = origins[ray, 0], origins[ray, 1], origins[ray, 2]
-        dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
-        ax, bx, vx = _slab(ox, dx, reach)
-        ay, by, vy = _slab(oy, dy, reach)
-        az, bz, vz = _slab(oz, dz, reach)
-        enter = max(near, max(ax, max(ay, az)))
-        end = min(bx, min(by, bz))
-        begin = write
-        bins = 0
-        t, light = enter, one
-        while t < end and bins < max_bins and light >= least:
-            bins += 1
-            if contracted:
-                radius = max(one, max(abs(ox + t * dx), max(abs(oy + t * dy), abs(oz + t * dz))))
-                stop = min(t + step * (radius * radius), end)
-            else:
-                stop = min(enter + np.float32(bins) * step, end)
-            middle = (t + stop) * half
-            x, y, z = ox + middle * dx, oy + middle * dy, oz + middle * dz
-            x, y, z = _to_cube(x, y, z, contracted)
-            i = min(max(np.int32(x * cells), zero), top)
-            j = min(max(np.int32(y * cells), zero), top)
-            k = min(max(np.int32(z * cells), zero), top)
-            a, b, c = k >> SHIFT, j >> SHIFT, i >> SHIFT
-            if coarse[a, b, c] > threshold:
-                opacity = grid[k, j, i]
-                if opacity > threshold:
-                    starts[write] = t
-                    ends[write] = stop
-                    opacities[write] = opacity
-                    light *= one - min(opacity, largest)
-                    write += 1
-            elif not contracted:
-                # Bins whose middles lie in this empty block are passed over. One too few is no harm.
-                leave = _leave(ox, vx, c, size)
-                leave = min(leave, min(_leave(oy, vy, b, size), _leave(oz, vz, a, size)))
-                jump = np.int64((min(leave, end) - enter) * per_step - half)
-                if jump > bins:
-                    bins = jump
-                    stop = min(enter + np.float32(bins) * step, end)
-            t = stop
-        counts[ray] = write - begin
+        after = march_ray(
+            origins[ray, 0], origins[ray, 1], origins[ray, 2],
+            directions[ray, 0], directions[ray, 1], directions[ray, 2],
+            grid, coarse, contracted, step, near, far, threshold, largest, least, max_bins,
+            starts, ends, opacities, write,
+        )  # fmt: skip
+        counts[ray] = after - write
+        write = after
 
 
 @kernel(
@@ -124,7 +137,7 @@ def _locate(origins, directions, indices, distances, contracted, out, first, las
         x = origins[ray, 0] + t * directions[ray, 0]
         y = origins[ray, 1] + t * directions[ray, 1]
         z = origins[ray, 2] + t * directions[ray, 2]
-        out[n, 0], out[n, 1], out[n, 2] = _to_cube(x, y, z, contracted)
+        out[n, 0], out[n, 1], out[n, 2] = to_cube(x, y, z, contracted)
 
 
 def locate(origins: Tensor, directions: Tensor, samples: Samples, contracted: bool) -> Tensor:
@@ -134,6 +147,13 @@ def locate(origins: Tensor, directions: Tensor, samples: Samples, contracted: bo
     inputs = [t.contiguous().numpy() for t in arrays]
     parallel.over_ranges(_locate.compiled(), len(samples), *inputs, contracted, out.numpy(), least=4096)
     return out
+
+
+def march_numbers(settings: MarchSettings) -> tuple:
+    """The settings in the order in which kernels take them."""
+    numbers = (settings.step, settings.near, settings.far, settings.threshold, settings.largest)
+    numbers = [np.float32(v) for v in (*numbers, settings.least_transmittance)]
+    return settings.contracted, *numbers, settings.max_bins
 
 
 def march(
@@ -146,16 +166,8 @@ def march(
     starts, ends, opacities = (np.empty(capacity, np.float32) for _ in range(3))
     counts = np.zeros(rays, np.int64)
     ranges = parallel.split(rays, parallel.part_count(rays, 128))
-    fixed = (
-        origins.float().contiguous().numpy(),
-        directions.float().contiguous().numpy(),
-        grid.float().contiguous().numpy(),
-        coarse.float().contiguous().numpy(),
-        settings.contracted,
-        *(np.float32(v) for v in (settings.step, settings.near, settings.far)),
-        *(np.float32(v) for v in (settings.threshold, settings.largest, settings.least_transmittance)),
-        settings.max_bins,
-    )
+    arrays = [t.float().contiguous().numpy() for t in (origins, directions, grid, coarse)]
+    fixed = (*arrays, *march_numbers(settings))
     function = _march.compiled()
     if ranges:
         parallel.run(

@@ -7,31 +7,36 @@ import torch
 from torch import Tensor
 
 from sightline.kernels import parallel
-from sightline.kernels.compiling import kernel
+from sightline.kernels.compiling import inline, kernel
 from sightline.kernels.packed import Intervals, Samples
+
+
+@inline
+def weigh_bins(opacities, begin, end, largest, least, floor, out):
+    """Weights of the bins begin … end - 1 of one ray; gives their sum without the floor."""
+    zero, one = np.float32(0), np.float32(1)
+    transmittance, total = one, zero
+    hidden = end
+    for n in range(begin, end):
+        if transmittance < least:
+            hidden = n
+            break
+        alpha = min(opacities[n], largest)
+        out[n] = transmittance * alpha
+        total += transmittance * alpha
+        transmittance *= one - alpha
+    out[hidden:end] = zero
+    if hidden > begin:
+        spread = floor * total / np.float32(hidden - begin)
+        for n in range(begin, hidden):
+            out[n] += spread
+    return total
 
 
 @kernel("void(int64[::1], float32[::1], float32, float32, float32, float32[::1], float32[::1], int64, int64)")
 def _bin_weights(offsets, opacities, largest, least, floor, out, totals, first, last):
-    zero, one = np.float32(0), np.float32(1)
     for ray in range(first, last):
-        begin, end = offsets[ray], offsets[ray + 1]
-        transmittance, total = one, zero
-        hidden = end
-        for n in range(begin, end):
-            if transmittance < least:
-                hidden = n
-                break
-            alpha = min(opacities[n], largest)
-            out[n] = transmittance * alpha
-            total += transmittance * alpha
-            transmittance *= one - alpha
-        out[hidden:end] = zero
-        totals[ray] = total
-        if hidden > begin:
-            spread = floor * total / np.float32(hidden - begin)
-            for n in range(begin, hidden):
-                out[n] += spread
+        totals[ray] = weigh_bins(opacities, offsets[ray], offsets[ray + 1], largest, least, floor, out)
 
 
 def bin_weights(
