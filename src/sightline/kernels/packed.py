@@ -36,7 +36,7 @@ class Intervals:
     @property
     def ray_indices(self) -> Tensor:
         """(n,) ray of each interval."""
-        return indices_from_offsets(self.offsets)
+        return indices_from_offsets(self.offsets, len(self))
 
 
 def offsets_from_counts(counts: Tensor) -> Tensor:
@@ -66,8 +66,7 @@ class Samples:
         return len(self.offsets) - 1
 
 
-def indices_from_offsets(offsets: Tensor) -> Tensor:
-    """(n,) ray of each element, for (rays + 1,) offsets."""
-    return torch.repeat_interleave(
-        torch.arange(len(offsets) - 1, device=offsets.device), offsets[1:] - offsets[:-1]
-    )
+def indices_from_offsets(offsets: Tensor, total: int | None = None) -> Tensor:
+    """(n,) ray of each element, for (rays + 1,) offsets; with `total`, n, a GPU need not be waited for."""
+    rays = torch.arange(len(offsets) - 1, device=offsets.device)
+    return torch.repeat_interleave(rays, offsets[1:] - offsets[:-1], output_size=total)

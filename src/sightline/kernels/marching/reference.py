@@ -1,10 +1,12 @@
-"""Ray marching through a opacity grid in plain PyTorch: the definition."""
+"""Ray marching through an opacity grid in plain PyTorch: the definition."""
 
 import torch
 from torch import Tensor
 
 from sightline.kernels.marching.grid import MarchSettings, contract
 from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
+
+_BINS_AT_ONCE = 32
 
 
 def march(
@@ -17,7 +19,8 @@ def march(
     starts, ends, opacities, kept = [], [], [], []
     for count in range(1, settings.max_bins + 1):
         alive = (t < end) & (light >= settings.least_transmittance)
-        if not alive.any():
+        # Asked now and then only, since a GPU has to be waited for.
+        if count % _BINS_AT_ONCE == 1 and not alive.any():
             break
         if settings.contracted:
             radius = (origins + t[:, None] * directions).abs().amax(-1)
@@ -38,9 +41,9 @@ def march(
         zeros = torch.zeros(len(origins) + 1, dtype=torch.int64, device=origins.device)
         return Intervals(zeros, empty, empty), empty
     mask = torch.stack(kept, 1)
-    counts = mask.sum(1)
-    values = [torch.stack(column, 1)[mask] for column in (starts, ends, opacities)]
-    return Intervals(offsets_from_counts(counts), values[0], values[1]), values[2]
+    places = mask.view(-1).nonzero()[:, 0]
+    values = [torch.stack(column, 1).view(-1)[places] for column in (starts, ends, opacities)]
+    return Intervals(offsets_from_counts(mask.sum(1)), values[0], values[1]), values[2]
 
 
 def _limits(origins: Tensor, directions: Tensor, settings: MarchSettings) -> tuple[Tensor, Tensor]:

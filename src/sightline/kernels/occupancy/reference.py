@@ -30,12 +30,36 @@ def observe(
     opacity: Tensor, coarse: Tensor, cube: Tensor, sigmas: Tensor, step: float, contracted: bool, rate: float
 ) -> None:
     """Follow observations in place; see `sightline.kernels.occupancy.observe`."""
-    found = -torch.expm1(-sigmas * bin_lengths(cube, step, contracted))
-    cells = cell_indices(cube, len(opacity))
+    found = -torch.expm1(-sigmas.detach() * bin_lengths(cube, step, contracted))
+    cells, order = cell_indices(cube, len(opacity)).sort(stable=True)
+    # Where the points of the same cell begin and end; they are in their order.
+    begin, end = (torch.searchsorted(cells, cells, right=right) for right in (False, True))
     flat, coarse_flat = opacity.view(-1), coarse.view(-1)
-    side, blocks = len(opacity), len(coarse)
-    for cell, value in zip(cells.tolist(), found, strict=True):
-        flat[cell] += rate * (value - flat[cell])
-        x, y, z = cell % side // BLOCK, cell // side % side // BLOCK, cell // side**2 // BLOCK
-        block = x + blocks * (y + blocks * z)
-        coarse_flat[block] = torch.maximum(coarse_flat[block], flat[cell])
+    values = _running_means(flat[cells].double(), found[order].double(), begin, rate).to(opacity.dtype)
+    flat[cells] = values[end - 1]
+    coarse_flat.scatter_reduce_(0, _blocks(cells, len(opacity), len(coarse)), values, "amax")
+
+
+def _running_means(start: Tensor, found: Tensor, begin: Tensor, rate: float) -> Tensor:
+    """Value of its cell after each point: v ← (1 - rate) v + rate · found, from the point `begin` on.
+
+    Each point is a linear map v ← decay · v + gain; those of a cell are composed by doubling (Hillis and
+    Steele 1986), which is exact for every rate, unlike a cumulative sum that is divided by powers.
+    """
+    place = torch.arange(len(found), device=found.device)
+    decay, gain = torch.full_like(found, 1 - rate), rate * found
+    reach = 1
+    while reach < len(found):
+        # Now the map of a point covers the `reach` last points of its cell: join those before them.
+        joined = place - begin >= reach
+        before = (place - reach).clamp(min=0)
+        gain = gain + torch.where(joined, decay * gain[before], 0)
+        decay = torch.where(joined, decay * decay[before], decay)
+        reach *= 2
+    return decay * start + gain
+
+
+def _blocks(cells: Tensor, side: int, blocks: int) -> Tensor:
+    """Flat index of the block of each cell, from its flat index in a grid of `side`³ cells."""
+    x, y, z = (cells // side**axis % side // BLOCK for axis in range(3))
+    return x + blocks * (y + blocks * z)
