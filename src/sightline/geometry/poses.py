@@ -213,7 +213,7 @@ def focus_point(c2w: Float[Tensor, "n 3 4"]) -> Float[Tensor, "3"]:
     ahead by four times the cameras' spread (1 where they share one centre).
     """
     c2w = c2w.double()
-    point = _nearest_to_axes(c2w)
+    point = _meeting_point(c2w)
     if point is not None:
         return point
     average = average_pose(c2w)
@@ -224,10 +224,15 @@ def focus_point(c2w: Float[Tensor, "n 3 4"]) -> Float[Tensor, "3"]:
 
 def axes_meet(c2w: Float[Tensor, "n 3 4"]) -> bool:
     """Whether the optical axes come together at a point that lies in front of most cameras."""
-    return _nearest_to_axes(c2w.double()) is not None
+    return _meeting_point(c2w.double()) is not None
 
 
-def _nearest_to_axes(c2w: Tensor) -> Tensor | None:
+def nearest_to_axes(c2w: Float[Tensor, "n 3 4"]) -> Float[Tensor, "3"] | None:
+    """Find the point nearest to all optical axes, in front of the cameras or behind, by least squares.
+
+    None where the axes are parallel, so that there is no such point.
+    """
+    c2w = c2w.double()
     forward, centres = -normalise(c2w[:, :, 2]), c2w[:, :, 3]
     # The squared distance from p to axis i is |across_i (p - centre_i)|².
     across = torch.eye(3).to(c2w) - forward[:, :, None] * forward[:, None, :]
@@ -237,8 +242,14 @@ def _nearest_to_axes(c2w: Tensor) -> Tensor | None:
     # Relative to the mean centre, so that far-off world origins cost no digits.
     origin = centres.mean(0)
     right_side = (across @ (centres - origin)[:, :, None]).mean(0)[:, 0]
-    point = origin + torch.linalg.solve(mean, right_side)
-    depth = ((point - centres) * forward).sum(-1)
+    return origin + torch.linalg.solve(mean, right_side)
+
+
+def _meeting_point(c2w: Tensor) -> Tensor | None:
+    point = nearest_to_axes(c2w)
+    if point is None:
+        return None
+    depth = -((point - c2w[:, :, 3]) * normalise(c2w[:, :, 2])).sum(-1)
     return point if float(depth.median()) > 0 else None
 
 
