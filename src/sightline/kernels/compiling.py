@@ -1,13 +1,16 @@
 """Compilation of the CPU kernels: explicit signatures, compiled when first called, kept on disk.
 
 Numba's own cache looks at one file's time stamp only. Here the folder is named by a digest of all kernel
-sources, the Numba version and the processor, so that an edit or another machine with the same home directory
-never meets stale code.
+sources and the Numba version, so that an edit never meets stale code; Numba itself tells processors apart.
+Folders that no process has used for 30 days are removed.
 """
 
+import contextlib
+import functools
 import hashlib
 import os
 import pickle
+import re
 import shutil
 import threading
 import time
@@ -17,12 +20,15 @@ from typing import Any
 
 import numba
 import numpy as np
-import platformdirs
+
+from sightline.foundation import cache
 
 # Fused multiply-adds and free signs of zero; no reassociation (sums stay in order) and NaN stays NaN.
 FAST = frozenset({"contract", "nsz", "arcp"})
 # For reductions across samples, which may be split over vector lanes.
 FAST_REDUCTION = FAST | {"reassoc"}
+
+UNUSED_SECONDS = 30 * 24 * 3600
 
 _compile_lock = threading.RLock()
 _spent = {"seconds": 0.0, "kernels": 0}
@@ -42,8 +48,30 @@ _LOADED_DIGEST = _sources_digest()
 
 def cache_folder() -> Path:
     """Folder of the compiled kernels of this version of the sources (`SIGHTLINE_CACHE` moves its parent)."""
-    root = os.environ.get("SIGHTLINE_CACHE") or platformdirs.user_cache_dir("sightline")
-    return Path(root) / "kernels" / _LOADED_DIGEST
+    return cache.cache_folder() / "kernels" / _LOADED_DIGEST
+
+
+@functools.cache
+def _tidy(folder: Path) -> None:
+    """Note, once in a process, that a folder is used; remove those beside it that were not used for long."""
+    with contextlib.suppress(OSError):
+        os.utime(folder)
+    for other in folder.parent.iterdir():
+        if re.fullmatch(r"[0-9a-f]{16}(\.removed)?", other.name) and other != folder:
+            with contextlib.suppress(OSError):
+                _remove_if_unused(other)
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Remove a folder by renaming it first, so that no other process sees a part of it.
+
+    One that is about to use it compiles anew.
+    """
+    if time.time() - folder.stat().st_mtime < UNUSED_SECONDS:
+        return
+    if folder.suffix != ".removed":
+        folder = folder.rename(folder.with_name(f"{folder.name}.removed"))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def compile_seconds() -> float:
@@ -87,6 +115,7 @@ class Kernel:
                 folder, earlier = cache_folder(), settings.CACHE_DIR
                 try:
                     folder.mkdir(parents=True, exist_ok=True)
+                    _tidy(folder)
                     settings.CACHE_DIR = str(folder)
                     self._compiled[name] = numba.njit(signature, cache=True, **options)(self.function)
                 except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
