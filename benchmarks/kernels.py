@@ -5,9 +5,10 @@
 Both sides take turns, so that other work on the machine slows both; medians are printed. References run on
 one PyTorch thread or on all, whichever is faster; compiled kernels on the package's own
 (`SIGHTLINE_THREADS`). Backward passes start from a graph that is there; the hash table's gradient buffer is
-handed back cleared and untimed, as the optimiser does it. Bytes are what the operation itself needs (8
-corners of every level, and the outputs), which caches serve in part; operations leave out what the backward
-pass computes again.
+handed back cleared and untimed, as the optimiser does it. PyTorch's idle threads are told to sleep, not to
+spin beside the other side, unless `OMP_WAIT_POLICY` or `KMP_BLOCKTIME` is set already. Bytes are what the
+operation itself needs (8 corners of every level, and the outputs), which caches serve in part; operations
+leave out what the backward pass computes again.
 """
 
 import argparse
@@ -22,6 +23,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+# Read by PyTorch's OpenMP library when it is loaded: GNU's reads the first, Intel's and LLVM's both.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 import numba
 import torch

@@ -1,5 +1,8 @@
 import importlib
 import json
+import os
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -39,6 +42,25 @@ def test_both_sides_of_every_case_compute_the_same(benchmark):
             apart = float((mine.double() - other.double()).abs().mean())
             part = 0.05 if "bfloat16" in case.name else 0.002
             assert apart <= part * max(float(other.double().abs().mean()), 1e-3), case.name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere PyTorch has another OpenMP")
+@pytest.mark.parametrize(("given", "spins"), [({}, "0"), ({"OMP_WAIT_POLICY": "active"}, None)])
+def test_idle_threads_of_pytorch_do_not_spin(given, spins):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "KMP_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", "import benchmarks.kernels, os; print(os.environ['KMP_BLOCKTIME'])"],
+        cwd=ROOT,
+        env={**environment, **given, "OMP_DISPLAY_ENV": "verbose"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    read = dict(line.strip().split(" = ") for line in done.stderr.splitlines() if " = " in line)
+    if "GOMP_SPINCOUNT" not in read:
+        pytest.skip("PyTorch has another OpenMP library here")
+    assert (read["GOMP_SPINCOUNT"] == "'0'") == (spins == "0")
+    assert done.stdout == "0\n"
 
 
 def test_what_an_item_takes(benchmark):
