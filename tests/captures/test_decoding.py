@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sightline.captures.decoding import decode, read_header, shrink
+from sightline.captures.decoding import decode, read_header
+from sightline.captures.resizing import shrink
 from sightline.foundation.errors import InputError
 
 

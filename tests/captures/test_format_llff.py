@@ -2,10 +2,13 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
+from sightline.geometry.published_paths import nerf_pl_circle, nerf_pl_spiral
+from sightline.geometry.treatments import capture_layout, depth_range, recentre_and_scale, spherify
 
 
 @pytest.fixture
@@ -138,6 +141,44 @@ def test_no_image_folder(llff_scene):
         open_capture(folder)
 
 
+def test_the_file_alone_gives_cameras(llff_scene, warnings_seen):
+    folder = llff_scene()
+    whole = open_capture(folder, downscale=2)
+    shutil.rmtree(folder / "images")
+    capture = open_capture(folder / "poses_bounds.npy", downscale=2)
+    assert capture.cameras.to_json() == whole.cameras.to_json()
+    assert capture.splits == whole.splits
+    assert capture.near is not None
+    np.testing.assert_array_equal(capture.near, [1, 2, 3, 4])
+    np.testing.assert_array_equal(capture.images.sizes, [[16, 12]] * 4)
+    assert any("enough for camera paths and not for training" in text for text in warnings_seen())
+    with pytest.raises(InputError, match="images of this capture are needed"):
+        capture.split("train").images[0]
+
+
+def test_the_file_beside_images_opens_them(llff_scene):
+    folder = llff_scene()
+    assert open_capture(folder / "poses_bounds.npy").images[3][0, 0, 0] == 30
+
+
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [({}, "images_4"), ({"resize_rule": "lanczos"}, "images"), ({"resize_rule": "area"}, "images")],
+)
+def test_a_resize_rule_is_for_full_size_images(llff_scene, options, used):
+    capture = open_capture(llff_scene((("images", 1), ("images_4", 4))), downscale=4, **options)
+    assert {name.split("/")[0] for name in capture.image_names} == {used}
+    np.testing.assert_array_equal(capture.images.sizes, [(8, 6)] * 4)
+
+
+def test_a_folder_with_a_model_too_opens_as_llff_unless_told(shared):
+    bird = shared / "data" / "llff_bird"
+    assert open_capture(bird).format == "llff"
+    colmap = open_capture(bird, format="colmap")
+    assert colmap.format == "colmap"
+    assert colmap.points is not None
+
+
 def test_fern(shared):
     capture = open_capture(shared / "data" / "llff_fern_504", downscale=8)
     np.testing.assert_array_equal(capture.images.sizes, [[504, 378]] * 20)
@@ -161,3 +202,46 @@ def test_bird_agrees_with_its_colmap_model(shared):
     assert llff.near is not None
     assert colmap.near is not None
     assert np.abs(np.log(llff.near / colmap.near)).max() < 0.05
+
+
+def test_bird_through_colmap_is_that_of_the_source(shared):
+    """The poses, bounds, focal length, validation view and paths of nerf_pl's loader of COLMAP models."""
+    with np.load(shared / "golden" / "nerf" / "colmap_bird.npz") as data:
+        golden = {name: data[name] for name in data.files}
+    capture = open_capture(shared / "data" / "llff_bird", format="colmap", downscale=2, split_rule="nerf_pl")
+    assert [name.removeprefix("images/") for name in capture.image_names] == golden["names"].tolist()
+    np.testing.assert_array_equal(capture.images.sizes, [golden["img_wh"]] * 184)
+    # The source gives all images the focal length of the first of the 184 cameras.
+    assert float(capture.cameras.fx[0]) == pytest.approx(float(golden["focal"]), rel=1e-9)
+    assert capture.splits["val"] == (int(golden["val_index"]),)
+    assert capture.near is not None
+    assert capture.far is not None
+    bounds = torch.from_numpy(capture.near), torch.from_numpy(capture.far)
+    treated = recentre_and_scale(capture.cameras.c2w, *bounds)
+    np.testing.assert_allclose(treated.c2w, golden["poses"], atol=1e-5)
+    np.testing.assert_allclose(torch.stack([treated.near, treated.far], -1), golden["bounds"], rtol=1e-6)
+    np.testing.assert_allclose(depth_range(treated.near, treated.far), golden["spheric_near_far"], rtol=1e-6)
+    np.testing.assert_allclose(nerf_pl_spiral(treated.c2w)[::4], golden["spiral_poses"], atol=1e-5)
+    nearest = float(treated.near.min())
+    np.testing.assert_allclose(nerf_pl_circle(nearest)[::4], golden["spheric_poses"], atol=1e-5)
+
+
+def test_fern_is_forward_facing_and_bird_is_not(shared):
+    def layout(name):
+        return capture_layout(open_capture(shared / "data" / name, downscale=8).cameras)
+
+    assert layout("llff_fern_504") == "forward-facing"
+    assert layout("llff_bird") == "360"
+    assert layout("nerf_synthetic_lego_400") == "360"
+
+
+def test_bird_stands_around_its_origin_after_spherifying(shared):
+    capture = open_capture(shared / "data" / "llff_bird")
+    assert capture.near is not None
+    assert capture.far is not None
+    treated = spherify(capture.cameras.c2w, torch.from_numpy(capture.near), torch.from_numpy(capture.far))
+    distances = treated.c2w[:, :, 3].norm(dim=-1)
+    assert float(distances.square().mean()) == pytest.approx(1)
+    # A phone led around a figure: every camera is within 0.4 to 1.6 of the mean distance and looks inwards.
+    assert 0.4 < float(distances.min()) < float(distances.max()) < 1.6
+    assert bool(((treated.c2w[:, :, 3] * treated.c2w[:, :, 2]).sum(-1) > 0).all())

@@ -61,3 +61,12 @@ def test_pictures_of_odd_captures(capture_in_memory, tmp_path):
     for name in ("one", "many", "down"):
         with Image.open(tmp_path / f"{name}.png") as image:
             assert image.size == (1430, 682)
+
+
+def test_layout_is_told(capture_in_memory):
+    facts = inspect_capture(capture_in_memory())
+    assert facts.layout == "360"
+    assert facts.to_json()["layout"] == "360"
+    ahead = inspect_capture(capture_in_memory().view(0))
+    assert ahead.layout == "forward-facing"
+    assert any("normalised device coordinates apply" in line for line in ahead.lines())

@@ -58,7 +58,7 @@ def test_unknown_format_names(tmp_path):
         ({"downscale": 0.5}, "Cannot downscale by 0.5"),
         ({"downscale": float("nan")}, "Cannot downscale"),
         ({"holdout": 1}, "leaves nothing to train on"),
-        ({"split_rule": "random"}, "no split rule 'random'.*format, holdout, central"),
+        ({"split_rule": "random"}, "no split rule 'random'.*format, holdout, center"),
     ],
 )
 def test_bad_options(transforms_scene, options, message):

@@ -258,6 +258,7 @@ def test_run_json_is_readable_and_complete(make_run) -> None:
         "downscale": 1,
         "holdout": 8,
         "split_rule": None,
+        "resize_rule": None,
         "strict": False,
     }
     assert RunRecord.read(run.path).to_json() == values

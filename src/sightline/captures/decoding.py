@@ -1,4 +1,4 @@
-"""One image file to one uint8 array: headers, decoding, and downscaling by area.
+"""One image file to one uint8 array: headers and decoding.
 
 EXIF orientation is never applied: pixels are taken as they are stored, since the poses and intrinsics of
 every format that is read here refer to the stored pixels.
@@ -52,48 +52,6 @@ def decode(path: Path, channels: int) -> np.ndarray:
             return _to_array(image, channels)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
-
-
-def shrink(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Resize by exact area averaging: a new pixel is the mean of the old ones under it, parts by share.
-
-    Colours of RGBA are averaged weighted by alpha, so that invisible pixels don't bleed into visible ones.
-    Enlarging is not for this function: sizes must not grow.
-
-    Args:
-        image: uint8 (h, w), (h, w, 3) or (h, w, 4).
-        width: new width in pixels, at most w.
-        height: new height, at most h.
-    """
-    if image.shape[1] == width and image.shape[0] == height:
-        return image
-    if width > image.shape[1] or height > image.shape[0]:
-        raise ValueError(f"cannot shrink {image.shape[1]}x{image.shape[0]} to {width}x{height}")
-    if image.ndim == 3 and image.shape[2] == 4:
-        return _shrink_rgba(image, width, height)
-    factor = image.shape[1] // width
-    if image.shape[1] == width * factor and image.shape[0] == height * factor:
-        return np.asarray(Image.fromarray(image).reduce(factor))
-    return _round(_area_mean(image.astype(np.float32), width, height))
-
-
-def _shrink_rgba(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    values = image.astype(np.float32)
-    values[..., :3] *= values[..., 3:]
-    values = _area_mean(values, width, height)
-    alpha = values[..., 3:]
-    values[..., :3] /= np.maximum(alpha, 1e-6)
-    return _round(values)
-
-
-def _area_mean(values: np.ndarray, width: int, height: int) -> np.ndarray:
-    import cv2  # here because importing it takes as long as everything else in this module
-
-    return cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _round(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def _to_array(image: Image.Image, channels: int) -> np.ndarray:

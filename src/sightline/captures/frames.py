@@ -14,14 +14,13 @@ import torch
 from sightline.captures.capture import SPLITS, Capture, Points
 from sightline.captures.checks import check_pose, size_ratio
 from sightline.captures.decoding import ImageHeader, read_header
-from sightline.captures.image_store import ImageStore
+from sightline.captures.image_store import AbsentImages, ImageStore
 from sightline.captures.lens import Intrinsics, Lens
-from sightline.captures.splits import DEFAULT_HOLDOUT, hold_out, hold_out_central
+from sightline.captures.resizing import check_resize_rule
+from sightline.captures.splits import DEFAULT_HOLDOUT, SplitViews, check_split_rule, choose_splits
 from sightline.foundation.errors import InputError, warn
 from sightline.foundation.hardware import available_cores
 from sightline.geometry import Cameras
-
-SPLIT_RULES = ("format", "holdout", "central")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +30,7 @@ class ReadOptions:
     downscale: float = 1
     holdout: int = DEFAULT_HOLDOUT
     split_rule: str | None = None
+    resize_rule: str | None = None
     strict: bool = False
 
     def __post_init__(self) -> None:
@@ -38,12 +38,9 @@ class ReadOptions:
             raise InputError(
                 f"Cannot downscale by {self.downscale}", where="--downscale", fix="Give 1 or more"
             )
-        if self.split_rule is not None and self.split_rule not in SPLIT_RULES:
-            raise InputError(
-                f"There is no split rule {self.split_rule!r}",
-                where="--split-rule",
-                fix=f"Choose one of: {', '.join(SPLIT_RULES)}",
-            )
+        if self.split_rule is not None:
+            check_split_rule(self.split_rule)
+        check_resize_rule(self.resize_rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +76,7 @@ def build_capture(
     box: np.ndarray | None = None,
     background: str | None = None,
     extras: Mapping[str, Any] | None = None,
+    cameras_only: bool = False,
 ) -> Capture:
     """Check frames, drop those without an image, and make the capture at the size asked for.
 
@@ -96,13 +94,15 @@ def build_capture(
         box: (2, 3) scene bounds.
         background: as in `Capture`; default: alpha where any image has it, else photo.
         extras: further values of the file, kept for writing.
+        cameras_only: there are no images; lenses state their size.
     """
-    frames = drop_missing(merge_duplicates(frames), options, path)
+    frames = (
+        merge_duplicates(frames) if cameras_only else drop_missing(merge_duplicates(frames), options, path)
+    )
     if len(frames) == 1:
         warn(f"There is only one view: enough to look at, too little to train on. Where: {path}.")
     poses = np.stack([check_pose(frame.pose, frame.where) for frame in frames])
-    with ThreadPoolExecutor(available_cores()) as pool:
-        headers = list(pool.map(lambda frame: read_header(frame.image), frames))
+    headers = _stated_headers(frames) if cameras_only else _read_headers(frames)
     lenses, sizes = _fit_lenses(frames, headers, shrink_by or options.downscale)
     channels = 4 if any(header.has_alpha for header in headers) else 3
     names = tuple(frame.name for frame in frames)
@@ -110,9 +110,13 @@ def build_capture(
     return Capture(
         name=root.resolve().name,
         cameras=_cameras(poses, lenses, sizes),
-        images=ImageStore([frame.image for frame in frames], sizes, channels=channels),
+        images=(AbsentImages if cameras_only else ImageStore)(
+            [frame.image for frame in frames], sizes, channels=channels, resize_rule=options.resize_rule
+        ),
         image_names=names,
-        splits=_splits(frames, names, poses, options),
+        splits=choose_splits(
+            options.split_rule, SplitViews(names, poses[:, :, 3], _given_splits(frames)), options.holdout
+        ),
         near=near,
         far=far,
         per_view=_numbers(frames),
@@ -133,6 +137,7 @@ def options_to_json(options: ReadOptions) -> dict[str, Any]:
         "downscale": options.downscale,
         "holdout": options.holdout,
         "split_rule": options.split_rule,
+        "resize_rule": options.resize_rule,
         "strict": options.strict,
     }
 
@@ -192,6 +197,16 @@ def _some(names: Sequence[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + (", …" if len(names) > count else "")
 
 
+def _read_headers(frames: Sequence[Frame]) -> list[ImageHeader]:
+    with ThreadPoolExecutor(available_cores()) as pool:
+        return list(pool.map(lambda frame: read_header(frame.image), frames))
+
+
+def _stated_headers(frames: Sequence[Frame]) -> list[ImageHeader]:
+    """Stand-ins for images that are not there, at the size that the lenses state."""
+    return [ImageHeader(frame.lens.width or 0, frame.lens.height or 0, has_alpha=False) for frame in frames]
+
+
 def _fit_lenses(
     frames: Sequence[Frame], headers: Sequence[ImageHeader], downscale: float
 ) -> tuple[list[Intrinsics], np.ndarray]:
@@ -240,17 +255,13 @@ def _cameras(poses: np.ndarray, lenses: Sequence[Intrinsics], sizes: np.ndarray)
     )
 
 
-def _splits(
-    frames: Sequence[Frame], names: Sequence[str], poses: np.ndarray, options: ReadOptions
-) -> dict[str, tuple[int, ...]]:
-    if options.split_rule == "central":
-        return hold_out_central(names, poses[:, :, 3], options.holdout)
-    if options.split_rule == "holdout" or not any(frame.splits for frame in frames):
-        return hold_out(names, options.holdout)
-    split_names = dict.fromkeys([*SPLITS, *(split for frame in frames for split in frame.splits)])
+def _given_splits(frames: Sequence[Frame]) -> dict[str, tuple[int, ...]]:
+    """Collect the splits that frames name; empty where none does."""
+    if not any(frame.splits for frame in frames):
+        return {}
+    names = dict.fromkeys([*SPLITS, *(split for frame in frames for split in frame.splits)])
     return {
-        split: tuple(index for index, frame in enumerate(frames) if split in frame.splits)
-        for split in split_names
+        split: tuple(index for index, frame in enumerate(frames) if split in frame.splits) for split in names
     }
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sightline.captures.decoding import decode, shrink
+from sightline.captures.decoding import decode
+from sightline.captures.resizing import shrink
 from sightline.foundation.errors import InputError
 from sightline.foundation.hardware import available_cores
 
@@ -25,9 +26,10 @@ class ImageStore:
 
     Args:
         sources: a file for each image; or an array as `__getitem__` returns it; or None, which gives zeros.
-        sizes: (n, 2) width and height of each image as returned; sources are shrunk to it by area.
+        sizes: (n, 2) width and height of each image as returned; sources are shrunk to it.
         channels: 3 (RGB), 4 (RGBA) or 1 (masks: 255 where nonzero, and where any part of a shrunk pixel was).
         invert: with one channel, swap zero and nonzero.
+        resize_rule: how sources are shrunk, of `resizing.RESIZE_RULES`; by area where not given.
         cache_bytes: bound of the cache.
     """
 
@@ -38,6 +40,7 @@ class ImageStore:
         *,
         channels: int,
         invert: bool = False,
+        resize_rule: str | None = None,
         cache_bytes: int = CACHE_BYTES,
     ):
         self._sources = tuple(sources)
@@ -48,6 +51,7 @@ class ImageStore:
             raise ValueError(f"{channels} channels: must be 1, 3 or 4")
         self._channels = channels
         self._invert = invert
+        self._resize_rule = resize_rule
         self._cache = _Cache(cache_bytes)
         self._keys = tuple(range(len(self._sources)))
 
@@ -123,6 +127,7 @@ class ImageStore:
             self._sizes[np.asarray(chosen, dtype=np.int64)],
             channels=self._channels,
             invert=self._invert,
+            resize_rule=self._resize_rule,
         )
         store._cache = self._cache
         store._keys = tuple(self._keys[index] for index in chosen)
@@ -146,7 +151,18 @@ class ImageStore:
                 where=source,
                 fix="Open the capture again",
             )
-        return shrink(image, width, height)
+        return shrink(image, width, height, self._resize_rule)
+
+
+class AbsentImages(ImageStore):
+    """Images that are not there: sizes are known, pixels are an InputError."""
+
+    def _read(self, index: int) -> np.ndarray:
+        raise InputError(
+            "The images of this capture are needed, but only its record is here",
+            where=self.paths[index],
+            fix="Give the data with its images (--data)",
+        )
 
 
 def _check_mask_shape(mask: np.ndarray, width: int, height: int, source: object) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from sightline.captures.capture import Capture
 from sightline.geometry import LensModel
 from sightline.geometry.poses import axes_meet, focus_point, up_direction
+from sightline.geometry.treatments import capture_layout
 
 Vector = tuple[float, float, float]
 Range = tuple[float, float]
@@ -57,6 +58,8 @@ class CaptureFacts:
     """whether the axes come together there; if not, `focus` is a point ahead of the cameras"""
     focus_distance: Range
     """smallest and largest distance of a camera from `focus`"""
+    layout: str
+    """`forward-facing` (every ray goes ahead of the average camera) or `360`"""
     points: int
     point_percentiles: Mapping[str, Vector] | None
     """percentile → x, y, z of the sparse points"""
@@ -88,6 +91,8 @@ class CaptureFacts:
             f"spread {self.spread:.3g}, up {_vector(self.up)}",
             "focus": f"{_vector(self.focus)}, {_range(self.focus_distance)} from the cameras"
             + ("" if self.axes_meet else " (the optical axes do not meet: a point ahead of the cameras)"),
+            "layout": self.layout
+            + (" (normalised device coordinates apply)" if self.layout == "forward-facing" else ""),
             "points": "none"
             if self.point_percentiles is None
             else f"{self.points}; "
@@ -135,6 +140,7 @@ def inspect_capture(capture: Capture) -> CaptureFacts:
         focus=_triple(focus),
         axes_meet=axes_meet(cameras.c2w),
         focus_distance=_extremes(distances),
+        layout=capture_layout(cameras),
         points=0 if capture.points is None else len(capture.points),
         point_percentiles=_point_percentiles(capture),
         box=None if capture.box is None else (_triple(capture.box[0]), _triple(capture.box[1])),

@@ -35,6 +35,7 @@ def open_capture(
     downscale: float = 1,
     holdout: int = DEFAULT_HOLDOUT,
     split_rule: str | None = None,
+    resize_rule: str | None = None,
     strict: bool = False,
 ) -> "Capture | Collection":
     """Open posed images; nothing is decoded yet.
@@ -44,15 +45,19 @@ def open_capture(
         format: name of the format; detected where not given.
         downscale: divide the sizes of images and cameras by this; new sizes are rounded to nearest.
         holdout: where the format has no split, hold out views 0, N, 2N … sorted by name; 0 holds out none.
-        split_rule: "format" (default), "holdout" (even where the format has a split), or "central" (validate
-            on the view nearest to the middle, as nerf_pl does).
+        split_rule: name of a rule of `splits.SPLIT_RULES`; "format" (the data's own split where it has one,
+            else the hold-out) where not given.
+        resize_rule: how images are made smaller, of `resizing.RESIZE_RULES`; by area where not given. With a
+            rule, full-size images are taken where they are there, instead of smaller copies beside them.
         strict: refuse captures that list images that do not exist; else they are skipped with a warning.
 
     Raises:
         InputError: nothing readable there, or something in it is wrong.
     """
     path = _existing(path)
-    options = ReadOptions(downscale=downscale, holdout=holdout, split_rule=split_rule, strict=strict)
+    options = ReadOptions(
+        downscale=downscale, holdout=holdout, split_rule=split_rule, resize_rule=resize_rule, strict=strict
+    )
     return get_format(format or detect_format(path)).read(path, options)
 
 

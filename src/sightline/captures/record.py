@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from sightline.captures.capture import Capture, Points
-from sightline.captures.image_store import ImageStore
+from sightline.captures.image_store import AbsentImages, ImageStore
 from sightline.captures.opening import open_capture
 from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras
@@ -170,20 +170,9 @@ def capture_to_json(capture: Capture, *, with_thumbnails: int = 0) -> dict[str, 
     return CaptureRecord.from_capture(capture, with_thumbnails=with_thumbnails).to_json()
 
 
-class _AbsentImages(ImageStore):
-    """Images that are not there: sizes are known, pixels are not."""
-
-    def _read(self, index: int) -> np.ndarray:
-        raise InputError(
-            "The images of this capture are needed, but only its record is here",
-            where=self.paths[index],
-            fix="Say where the data is with --data",
-        )
-
-
 def _absent_images(record: CaptureRecord) -> ImageStore:
     sources = [Path(record.path) / name for name in record.image_names]
-    return _AbsentImages(sources, record.image_sizes, channels=record.channels)
+    return AbsentImages(sources, record.image_sizes, channels=record.channels)
 
 
 def _thumbnails(capture: Capture, side: int) -> dict[int, bytes]:

@@ -22,7 +22,9 @@ class Arguments:
     holdout: int = 8
     """where the data has no split, hold out every so many-th view for testing; 0 for none"""
     split_rule: str | None = None
-    """how to split: format (default), holdout, central"""
+    """how to split: format (default), holdout, center, bmild, nerf_pl, flax_nerf, llffholdN, testskipN"""
+    resize_rule: str | None = None
+    """how to make images smaller: area (default), area-straight (bmild, flax_nerf), lanczos (nerf_pl), box"""
     strict: bool = False
     """refuse data with missing images instead of skipping them"""
 
@@ -42,6 +44,7 @@ def main(arguments: list[str]) -> int:
         downscale=parsed.downscale,
         holdout=parsed.holdout,
         split_rule=parsed.split_rule,
+        resize_rule=parsed.resize_rule,
         strict=parsed.strict,
     )
     print(parsed.out)

@@ -26,6 +26,7 @@ class DataSource:
     downscale: float = 1
     holdout: int = 8
     split_rule: str | None = None
+    resize_rule: str | None = None
     strict: bool = False
 
     @classmethod

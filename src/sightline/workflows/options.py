@@ -36,7 +36,9 @@ class TrainOptions(TrainSettings):
     holdout: int = 8
     """where the data has no split, hold out every so many-th view for testing; 0 for none"""
     split_rule: str | None = None
-    """how to split: format (default), holdout, central"""
+    """how to split: format (default), holdout, center, bmild, nerf_pl, flax_nerf, llffholdN, testskipN"""
+    resize_rule: str | None = None
+    """how to make images smaller: area (default), area-straight (bmild, flax_nerf), lanczos (nerf_pl), box"""
     strict: bool = False
     """refuse data with missing images instead of skipping them"""
 
@@ -51,7 +53,7 @@ class TrainOptions(TrainSettings):
         return {name: getattr(self, name) for name in DATA_OPTIONS}
 
 
-DATA_OPTIONS = ("format", "downscale", "holdout", "split_rule", "strict")
+DATA_OPTIONS = ("format", "downscale", "holdout", "split_rule", "resize_rule", "strict")
 _NOT_IN_FILES = ("out", "config", "init", "resume")
 
 

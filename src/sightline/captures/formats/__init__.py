@@ -44,6 +44,8 @@ _BUILT_IN = {
     "llff": "sightline.captures.formats.llff:FORMAT",
     "colmap": "sightline.captures.formats.colmap:FORMAT",
     "colmap-text": "sightline.captures.formats.colmap:FORMAT_TEXT",
+    "deepvoxels": "sightline.captures.formats.deepvoxels:FORMAT",
+    "tiny_nerf": "sightline.captures.formats.tiny_nerf:FORMAT",
 }
 
 

@@ -82,7 +82,7 @@ def read(path: Path, options: ReadOptions) -> Capture:
     others = sorted(entry.name for entry in model.parent.iterdir() if entry.is_dir() and entry != model)
     if model.name == "0" and others:
         warn(f"COLMAP made several models; {model} is used, left out are: {', '.join(others)}.")
-    folder = choose_image_folder(root, options.downscale)
+    folder = choose_image_folder(root, options.downscale, full_size=options.resize_rule is not None)
     cameras, points = read_cameras(model), read_points(model)
     images = sorted(read_images(model), key=lambda image: image.name)
     splits = _listed_splits(model, [image.name for image in images])
@@ -187,9 +187,10 @@ def _bounds(images: Sequence[ModelImage], points: ModelPoints | None) -> list[tu
         if points is None or not len(image.point_ids) or not len(points.ids):
             found.append(None)
             continue
-        rank = np.searchsorted(points.ids, image.point_ids, sorter=order).clip(max=len(order) - 1)
-        rows = order[rank]
-        rows = rows[points.ids[rows] == image.point_ids]
+        # A point may be observed at several places of one image; it counts once.
+        seen = np.unique(image.point_ids)
+        rows = order[np.searchsorted(points.ids, seen, sorter=order).clip(max=len(order) - 1)]
+        rows = rows[points.ids[rows] == seen]
         depth = points.positions[rows] @ _rotation(image)[2] + image.translation[2]
         depth = depth[depth > 0]
         near, far = np.percentile(depth, _PERCENTILES) if len(depth) else (0.0, 0.0)

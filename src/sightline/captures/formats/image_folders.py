@@ -30,11 +30,12 @@ def has_images(root: Path) -> bool:
     return bool(_folders(root))
 
 
-def choose_image_folder(root: Path, downscale: float) -> ImageFolder:
+def choose_image_folder(root: Path, downscale: float, *, full_size: bool = False) -> ImageFolder:
     """Choose the folder whose size is asked for; else one with larger images, which are then shrunk.
 
     `downscale` counts from the full size. Where only smaller images than asked for exist, those are taken,
-    with a warning. InputError where there is no image folder.
+    with a warning. With `full_size`, the full-size images are taken where they are there, and shrunk.
+    InputError where there is no image folder.
     """
     folders = _folders(root)
     if not folders:
@@ -43,6 +44,8 @@ def choose_image_folder(root: Path, downscale: float) -> ImageFolder:
             where=root,
             fix="Looked for images, images_2, images_4, images_8 and so on",
         )
+    if full_size and 1 in folders:
+        return ImageFolder(folders[1], 1, downscale)
     if downscale in folders:
         return ImageFolder(folders[int(downscale)], int(downscale), 1)
     if 1 in folders:

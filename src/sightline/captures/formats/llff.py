@@ -4,6 +4,7 @@ One row of 17 numbers per image in lexicographic order of file names: a 3x5 matr
 focal)] whose camera axes are (down, right, backward), then the nearest and farthest depth.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,17 @@ import numpy as np
 from sightline.captures.capture import Capture
 from sightline.captures.formats import Format
 from sightline.captures.formats.colmap_model import find_model, read_images
-from sightline.captures.formats.image_folders import ImageFolder, choose_image_folder, image_files
+from sightline.captures.formats.image_folders import (
+    ImageFolder,
+    choose_image_folder,
+    has_images,
+    image_files,
+)
 from sightline.captures.formats.output import OutputFolder, check_plain_pinhole, depth_bounds, report_lost
 from sightline.captures.frames import Frame, ReadOptions, build_capture
 from sightline.captures.lens import Lens
 from sightline.captures.splits import hold_out
-from sightline.foundation.errors import InputError, inform
+from sightline.foundation.errors import InputError, inform, warn
 
 FILE_NAME = "poses_bounds.npy"
 
@@ -31,36 +37,54 @@ def detect(path: Path) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> Capture:
-    """Read the rows; each has its own size and focal length, the principal point is the middle."""
+    """Read the rows; each has its own size and focal length, the principal point is the middle.
+
+    The file itself, with no images beside it, gives a capture of cameras alone: enough for camera paths.
+    """
     root = _root(path)
     rows = _read_rows(root / FILE_NAME)
-    folder = choose_image_folder(root, options.downscale)
-    frames = []
-    for index, (row, file) in enumerate(zip(rows, _match_files(root, folder, len(rows)), strict=True)):
-        matrix = row[:15].reshape(3, 5)
-        height, width, focal = matrix[:, 4]
-        where = f"{FILE_NAME}, row {index} ({file.name})"
-        if not (np.isfinite(row).all() and height >= 1 and width >= 1):
-            raise InputError(f"The row holds NaN or no usable size ({width:g}x{height:g})", where=where)
-        frames.append(
-            Frame(
-                name=file.relative_to(root).as_posix(),
-                image=file,
-                pose=np.stack([matrix[:, 1], -matrix[:, 0], matrix[:, 2], matrix[:, 3]], axis=1),
-                lens=Lens(focal_x=float(focal), width=round(width), height=round(height)),
-                where=where,
-                near=float(row[15]),
-                far=float(row[16]),
-                expected_ratio=folder.expected_ratio,
-            )
-        )
-    model = find_model(root)
-    if model is not None:
+    if path.is_file() and not has_images(root):
+        return _read_cameras(rows, path, options)
+    folder = choose_image_folder(root, options.downscale, full_size=options.resize_rule is not None)
+    files = _match_files(root, folder, len(rows))
+    frames = [
+        replace(_frame(row, index, root, file), expected_ratio=folder.expected_ratio)
+        for index, (row, file) in enumerate(zip(rows, files, strict=True))
+    ]
+    if find_model(root) is not None:
         inform(
             "There is a COLMAP model too; with its intrinsics of each image, distortion and points, it may "
-            f"give better results. To use it, open {model}."
+            "give better results. To use it, add --format colmap."
         )
     return build_capture(frames, options, shrink_by=folder.downscale, root=root, path=path, format="llff")
+
+
+def _read_cameras(rows: np.ndarray, path: Path, options: ReadOptions) -> Capture:
+    root = _root(path)
+    warn(f"There are no images, so this is enough for camera paths and not for training. Where: {root}.")
+    digits = max(3, len(str(len(rows))))
+    frames = [
+        _frame(row, index, root, root / "images" / f"{index:0{digits}d}.png")
+        for index, row in enumerate(rows)
+    ]
+    return build_capture(frames, options, root=root, path=path, format="llff", cameras_only=True)
+
+
+def _frame(row: np.ndarray, index: int, root: Path, file: Path) -> Frame:
+    matrix = row[:15].reshape(3, 5)
+    height, width, focal = matrix[:, 4]
+    where = f"{FILE_NAME}, row {index} ({file.name})"
+    if not (np.isfinite(row).all() and height >= 1 and width >= 1):
+        raise InputError(f"The row holds NaN or no usable size ({width:g}x{height:g})", where=where)
+    return Frame(
+        name=file.relative_to(root).as_posix(),
+        image=file,
+        pose=np.stack([matrix[:, 1], -matrix[:, 0], matrix[:, 2], matrix[:, 3]], axis=1),
+        lens=Lens(focal_x=float(focal), width=round(width), height=round(height)),
+        where=where,
+        near=float(row[15]),
+        far=float(row[16]),
+    )
 
 
 def _read_rows(file: Path) -> np.ndarray:
