@@ -27,6 +27,24 @@ def test_train_and_evaluate_from_python(wave, data: Path, tmp_path: Path, monkey
         sightline.train("wave", data, beams=4)
 
 
+def test_a_call_can_be_made_again_when_its_input_is_put_right(wave, data: Path, tmp_path: Path) -> None:
+    out, picture = tmp_path / "run", data / "train" / "r_3.png"
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"decoded.*r_3\.png"):
+        sightline.train("wave", data, out=out, steps=5, device="cpu")
+    assert not out.exists()
+    picture.write_bytes(whole)
+    assert sightline.train("wave", data, out=out, steps=5, device="cpu").folder.record.progress.step == 5
+    # What was trained is never removed.
+    picture.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"r_3\.png"):
+        sightline.train("wave", data, out=out, steps=9, resume=True, device="cpu")
+    assert Run.open(out).read_training_state() is not None
+    picture.write_bytes(whole)
+    assert sightline.train("wave", data, out=out, steps=9, resume=True).folder.record.progress.step == 9
+
+
 def test_a_downscaled_evaluation_renders_smaller(wave, data: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("SIGHTLINE_OFFLINE", "1")
     run = sightline.train("wave", data, out=tmp_path / "run", steps=3, device="cpu")

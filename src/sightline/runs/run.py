@@ -1,6 +1,8 @@
 """The run folder as one object: made by training, enough for every later command."""
 
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +20,7 @@ from sightline.runs.checkpoint import (
     WEIGHTS,
     Checkpoint,
     read_state,
+    read_state_step,
     repair_checkpoint,
     write_checkpoint,
 )
@@ -78,6 +81,13 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, method={self.method_name!r}, step={self.record.progress.step})"
+
+    def discard_untrained(self) -> None:
+        """Remove a run that this process made and in which nothing was saved: its place is free again."""
+        if read_state_step(self.path) is not None or self.weights_path.exists():
+            return
+        with suppress(OSError):
+            shutil.rmtree(self.path)
 
     @property
     def method_name(self) -> str:

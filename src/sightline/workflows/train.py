@@ -59,12 +59,19 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
         # The first process makes the run folder, and tells the others what is in it.
         train_run(TrainOrder(folder.absolute(), options.settings, initial))
         raise SystemExit(0)
+    created = not Run.exists(folder)
     run = _open_or_create(folder, method, data, config, options)
     if already_done(run.record.progress, options.settings):
         done = run.record.progress.step
         inform(f"{run.path} is finished: {done} steps. Give more --minutes or --steps to go on")
         return Trained(run, None)
-    result = train_run(TrainOrder(run.path.resolve(), options.settings, initial))
+    try:
+        result = train_run(TrainOrder(run.path.resolve(), options.settings, initial))
+    except InputError:
+        # The same call can be made again when the input is put right.
+        if created:
+            run.discard_untrained()
+        raise
     run = Run.open(run.path)
     inform(_summary(run, result))
     return Trained(run, result)
