@@ -42,6 +42,14 @@ def test_paths_are_rendered_without_the_data(trained: Run, path: str) -> None:
     assert video_facts(done.path) == ((12, 10), 10.0, 3)
 
 
+def test_a_published_path_is_rendered_under_its_name(trained: Run) -> None:
+    done = render_run(trained, path="circle", variant="blender", frames=3, fps=10, size="12x10")
+    assert done.path == trained.path / "renders" / "circle-blender.mp4"
+    assert video_facts(done.path) == ((12, 10), 10.0, 3)
+    with pytest.raises(InputError, match="has no variant 'paper'"):
+        render_run(trained, path="spiral", variant="paper")
+
+
 def test_a_file_says_path_and_frame_rate(trained: Run, tmp_path: Path) -> None:
     cameras = trajectories.orbit(trained.capture_info().cameras, 4, width=8, height=6)
     trajectories.to_file(tmp_path / "way.json", cameras, fps=5)

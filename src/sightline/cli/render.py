@@ -29,6 +29,8 @@ class Arguments:
     """colour behind what is transparent (white, #rrggbb, 0.2,0.2,0.2), or transparent for RGBA pictures"""
     elevation: float | None = None
     """degrees above the subject, for an orbit"""
+    variant: str | None = None
+    """take a published spiral (nerf_pl, flax_nerf, bmild, bmild-zflat) or circle (nerf_pl, bmild, blender)"""
     data: Path | None = None
     """take cameras from this data instead of from what the run remembers"""
     out: Path | None = None

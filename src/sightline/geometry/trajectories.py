@@ -12,7 +12,8 @@ distortion and has the same size, with even numbers of pixels (video encoders ne
     points: points of the scene (a sparse reconstruction, say) that tell how far away it is, where the
         cameras' own axes do not.
 
-Paths are functions of a `Layout`, so another path (a published system's, say) is one function more.
+Paths are functions of a `Layout`, so another path is one function more. Those of published systems are in
+`published_paths`.
 """
 
 import math
@@ -49,6 +50,7 @@ __all__ = [
     "from_file",
     "interpolate",
     "orbit",
+    "path_cameras",
     "spiral",
     "survey",
     "to_file",
@@ -190,7 +192,7 @@ def circle(
     eyes = centre + radius * (
         torch.cos(angles)[:, None] * layout.average[:, 0] + torch.sin(angles)[:, None] * layout.average[:, 1]
     )
-    return _path(cameras, look_at(eyes, layout.focus, layout.up), width, height)
+    return path_cameras(cameras, look_at(eyes, layout.focus, layout.up), width, height)
 
 
 def spiral(
@@ -231,7 +233,7 @@ def spiral(
     local = shape * radii.clamp(max=torch.tensor([torch.inf, torch.inf, 0.5 * depth]).to(radii))
     eyes = local @ base[:, :3].T + base[:, 3]
     target = base[:, 3] - depth * base[:, 2]
-    return _path(cameras, look_at(eyes, target, base[:, 1]), width, height)
+    return path_cameras(cameras, look_at(eyes, target, base[:, 1]), width, height)
 
 
 def interpolate(
@@ -253,7 +255,7 @@ def interpolate(
         raise InputError("A camera path needs at least one reference camera")
     segments = n if loop and n > 1 else n - 1
     if segments == 0:
-        return _path(cameras, interpolate_poses(cameras.c2w, torch.zeros(frames)), width, height)
+        return path_cameras(cameras, interpolate_poses(cameras.c2w, torch.zeros(frames)), width, height)
     fine = torch.linspace(0, segments, 64 * segments + 1, dtype=torch.float64)
     travelled = _travelled(interpolate_poses(cameras.c2w, fine.to(cameras.device), loop), segments).cpu()
     whole = float(travelled[-1])
@@ -262,7 +264,7 @@ def interpolate(
     step = travelled[after] - travelled[after - 1]
     fraction = (wanted - travelled[after - 1]) / torch.where(step > 0, step, torch.ones_like(step))
     t = fine[after - 1] + fraction.clamp(0, 1) * (fine[after] - fine[after - 1])
-    return _path(cameras, interpolate_poses(cameras.c2w, t.to(cameras.device), loop), width, height)
+    return path_cameras(cameras, interpolate_poses(cameras.c2w, t.to(cameras.device), loop), width, height)
 
 
 def _travelled(dense: Tensor, segments: int) -> Tensor:
@@ -293,7 +295,7 @@ def _ring(
     side = torch.linalg.cross(layout.up, layout.start)
     around = torch.cos(angles)[:, None] * layout.start + torch.sin(angles)[:, None] * side
     eyes = layout.focus + radius * around + rise * layout.up
-    return _path(cameras, look_at(eyes, layout.focus, layout.up), width, height)
+    return path_cameras(cameras, look_at(eyes, layout.focus, layout.up), width, height)
 
 
 def _checked(frames: int) -> int:
@@ -306,7 +308,10 @@ def _turns(frames: int, turns: int) -> Tensor:
     return torch.arange(_checked(frames), dtype=torch.float64) * (2 * math.pi * turns / frames)
 
 
-def _path(cameras: Cameras, c2w: Tensor, width: int | None, height: int | None) -> Cameras:
+def path_cameras(
+    cameras: Cameras, c2w: Float[Tensor, "frames 3 4"], width: int | None = None, height: int | None = None
+) -> Cameras:
+    """Make the pinholes of a path from its poses, with the first reference camera's field of view."""
     size = scaled_size((int(cameras.width[0]), int(cameras.height[0])), width, height)
     fx, fy, cx, cy = reference_intrinsics(cameras, size)
     return Cameras.create(c2w, fx, fy, cx, cy, width=size[0], height=size[1])

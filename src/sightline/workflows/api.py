@@ -69,9 +69,12 @@ class TrainedRun:
         """The trained scene, for its density and radiance where it has a field."""
         return self._loaded.scene
 
-    def cameras(self, path: str = "test", *, frames: int = 120, size: str | None = None) -> Cameras:
-        """Make cameras: those of a split, or a path (orbit, spiral, circle, interpolate, a JSON file)."""
-        return choose_cameras(self.capture, path, frames=frames, size=size)
+    def cameras(self, path: str = "test", **options: Any) -> Cameras:
+        """Make cameras: those of a split, or a path (orbit, spiral, circle, interpolate, a JSON file).
+
+        Options are those of `paths.choose_cameras`: frames, size, elevation, variant.
+        """
+        return choose_cameras(self.capture, path, **options)
 
     def render(
         self, cameras: Cameras, *, background: Sequence[float] | None = None, chunk: int | None = None

@@ -7,14 +7,26 @@ import torch
 
 from sightline.captures import Capture
 from sightline.foundation.errors import InputError
-from sightline.geometry import Cameras, trajectories
+from sightline.geometry import Cameras, published_paths, trajectories, transform_poses
+from sightline.geometry.treatments import recentre_and_scale, spherify
 
 PATHS = ("orbit", "spiral", "circle", "interpolate")
 SPLITS = ("train", "val", "test")
+VARIANTS = {
+    "spiral": ("nerf_pl", "flax_nerf", "bmild", "bmild-zflat"),
+    "circle": ("nerf_pl", "bmild", "blender"),
+}
+"""path → published systems whose path of that name is there too"""
 
 
 def choose_cameras(
-    capture: Capture, path: str, *, frames: int = 120, size: str | None = None, elevation: float | None = None
+    capture: Capture,
+    path: str,
+    *,
+    frames: int = 120,
+    size: str | None = None,
+    elevation: float | None = None,
+    variant: str | None = None,
 ) -> Cameras:
     """Make the cameras of a path around a capture.
 
@@ -23,18 +35,28 @@ def choose_cameras(
         frames: number of cameras of a path that is made.
         size: WIDTHxHEIGHT, or N for the longer side; the capture's own where not given.
         elevation: degrees above the focus, for an orbit.
+        variant: one of `VARIANTS[path]`: the path as that published system makes it.
 
     Raises:
-        InputError: an unknown path or size, or a split without views.
+        InputError: an unknown path, variant or size, a split without views, or data without what a variant
+            needs.
     """
     if elevation is not None and path != "orbit":
         raise InputError("Only an orbit has an elevation", where="--elevation", fix="Use --path orbit")
+    if variant is not None and variant not in VARIANTS.get(path, ()):
+        known = "; ".join(f"--path {name}: {', '.join(names)}" for name, names in VARIANTS.items())
+        raise InputError(
+            f"The path {path!r} has no variant {variant!r}", where="--variant", fix=f"There are, with {known}"
+        )
     if path in SPLITS:
         return _resized(capture.split(path).cameras, size)
     reference = capture.cameras
     if capture.splits.get("train"):
         reference = reference[list(capture.splits["train"])]
     width, height = parse_size(size, reference) if size else (None, None)
+    if variant is not None:
+        poses = _published(capture, path, variant, frames)
+        return trajectories.path_cameras(reference, poses, width, height)
     if path.lower().endswith(".json"):
         return trajectories.from_file(Path(path), cameras=reference, width=width, height=height)
     points = None
@@ -52,6 +74,35 @@ def choose_cameras(
         return trajectories.interpolate(reference, frames, width=width, height=height)
     known = ", ".join((*PATHS, *SPLITS))
     raise InputError(f"There is no path {path!r}", where="--path", fix=f"Choose {known}, or a FILE.json")
+
+
+def _published(capture: Capture, path: str, variant: str, frames: int) -> torch.Tensor:
+    """Make a published path from all the capture's poses, and take it to the frame of the data."""
+    if (path, variant) == ("circle", "blender"):
+        return published_paths.blender_circle(frames)
+    if capture.near is None or capture.far is None:
+        raise InputError(
+            f"The {path} of {variant} follows from depth bounds, and this data states none",
+            where=capture.path,
+            fix="Leave out --variant, or use data with bounds (LLFF, or COLMAP with its points)",
+        )
+    treat = spherify if (path, variant) == ("circle", "bmild") else recentre_and_scale
+    treated = treat(capture.cameras.c2w, torch.as_tensor(capture.near), torch.as_tensor(capture.far))
+    c2w, bounds = treated.c2w, (treated.near, treated.far)
+    if path == "circle":
+        poses = (
+            published_paths.bmild_spherify_circle(c2w, frames)
+            if variant == "bmild"
+            else published_paths.nerf_pl_circle(float(torch.minimum(*bounds).min()), frames)
+        )
+    elif variant == "nerf_pl":
+        poses = published_paths.nerf_pl_spiral(c2w, frames)
+    elif variant == "flax_nerf":
+        poses = published_paths.flax_nerf_spiral(c2w, frames)
+    else:
+        make = published_paths.bmild_spiral if variant == "bmild" else published_paths.bmild_spiral_zflat
+        poses = make(c2w, *bounds, frames)
+    return transform_poses(poses, treated.similarity.inverse())
 
 
 def parse_size(text: str, cameras: Cameras) -> tuple[int | None, int | None]:

@@ -64,6 +64,7 @@ def render_run(
     depth: bool = False,
     background: str | None = None,
     elevation: float | None = None,
+    variant: str | None = None,
     data: Path | str | None = None,
     out: Path | None = None,
     device: Device = "auto",
@@ -82,6 +83,7 @@ def render_run(
         depth: write depth in colour beside it.
         background: a colour, or "transparent" for RGBA pictures; white where not given.
         elevation: degrees above the focus, for an orbit.
+        variant: a published system whose spiral or circle to take, of `paths.VARIANTS`.
         data: take cameras from this data instead of from what the run remembers.
         out: the video's file or the pictures' folder; in `renders/` of the run folder where not given.
 
@@ -95,7 +97,7 @@ def render_run(
         capture = one_scene(run.open_data(data))
     else:
         capture = run.capture_info().as_capture()
-    cameras = choose_cameras(capture, path, frames=frames, size=size, elevation=elevation)
+    cameras = choose_cameras(capture, path, frames=frames, size=size, elevation=elevation, variant=variant)
     if format != "png":
         _check_one_size(cameras)
     loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture))
@@ -104,7 +106,7 @@ def render_run(
     render = loaded.renderer(colour, chunk)
     if fps is None:
         fps = (frames_per_second(path) if path.lower().endswith(".json") else None) or 30.0
-    target = out or run.path / "renders" / _default_name(path, format)
+    target = out or run.path / "renders" / _default_name(path, variant, format)
     names = file_stems(capture.split(path).image_names) if path in SPLITS else None
     with counting("rendering", len(cameras)) as on_frame:
         return _write(render, cameras, _Output(target, fps, transparent, depth, names), on_frame)
@@ -141,8 +143,9 @@ def _check_one_size(cameras: Cameras) -> None:
         )
 
 
-def _default_name(path: str, format: Format) -> str:
+def _default_name(path: str, variant: str | None, format: Format) -> str:
     name = Path(path).stem if path.lower().endswith(".json") else path
+    name = name if variant is None else f"{name}-{variant}"
     return name if format == "png" else f"{name}.{format}"
 
 
