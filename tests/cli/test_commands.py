@@ -92,6 +92,10 @@ def test_bad_calls_of_train(wave, data: Path, tmp_path: Path, capsys) -> None:
         (["wave", str(tmp_path / "absent")], "There is no such data"),
         (["wave", str(data), "--preset", "slow"], "wave has no preset 'slow'"),
         (["wave", str(data), "--steps", "3", "--minutes", "1"], "Both a time and a number of steps"),
+        (["wave", str(data), "--steps", "0"], "above 0, not 0. Where: --steps"),
+        (["wave", str(data), "--minutes", "nan"], "above 0, not nan. Where: --minutes"),
+        (["wave", str(data), "--learning-rate", "nan"], "finite number, not nan. Where: --learning-rate"),
+        (["wave", str(data), "--downscale", "inf"], "finite number, not inf. Where: --downscale"),
     ]:
         assert main(["train", *arguments]) == 2
         assert said in capsys.readouterr().err
@@ -146,12 +150,50 @@ def test_bad_calls_of_eval(trained: Path, data: Path, tmp_path: Path, capsys) ->
         ([str(trained), "--images", str(tmp_path)], "What to score is not clear"),
         (["--images", str(tmp_path)], "Give it with --data"),
         ([str(trained), "--split", "night"], "no views in the split 'night'"),
-        ([str(trained), "--holdout", "3"], "go with --images only"),
+        ([str(trained), "--holdout", "3"], "go with --data only"),
         ([str(trained), "--protocol", "unheard"], "There is no protocol 'unheard'"),
         ([str(tmp_path / "absent")], "no such run folder"),
     ]:
         assert main(["eval", *arguments]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_split_rules_go_through_training_and_scoring(data: Path, tmp_path: Path, wave, capsys) -> None:
+    run = tmp_path / "ruled"
+    call = ["train", "wave", str(data), "--out", str(run), "--steps", "3", "--device", "cpu"]
+    assert main([*call, "--split-rule", "llffhold4", "--resize-rule", "lanczos"]) == 0
+    recorded = json.loads((run / "run.json").read_text(encoding="utf-8"))["data"]
+    assert (recorded["split_rule"], recorded["resize_rule"]) == ("llffhold4", "lanczos")
+    splits = json.loads((run / "capture.json").read_text(encoding="utf-8"))["splits"]
+    # Views 0, 4, 8 and 12 by name, of 13; they validate and test.
+    assert len(splits["test"]) == 4
+    assert splits["val"] == splits["test"]
+    capsys.readouterr()
+    assert main(["eval", str(run), "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["views"] == 4
+    # Another rule needs the data on the command line, warns of training views, and has a place of its own.
+    other = [
+        "eval",
+        str(run),
+        "--data",
+        str(data),
+        "--split-rule",
+        "holdout",
+        "--holdout",
+        "2",
+        "--json",
+        "-",
+    ]
+    assert main(other) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["views"] == 7
+    assert "split in another way" in captured.err
+    assert (run / "eval" / "test-holdout-2" / "metrics.json").is_file()
+    assert main(["eval", str(run), "--data", str(data), "--split-rule", "llffhold4", "--json", "-"]) == 0
+    assert "split in another way" not in capsys.readouterr().err
+    for command in (["train", "wave", str(data)], ["data", "inspect", str(data)]):
+        assert main([*command, "--split-rule", "paper"]) == 2
+        assert "llffholdN" in capsys.readouterr().err
 
 
 def test_data_inspect_tells_and_draws(data: Path, tmp_path: Path, capsys) -> None:

@@ -35,11 +35,13 @@ class Arguments:
     best: bool = False
     """use the weights with the highest validation PSNR instead of the latest"""
     format: str | None = None
-    """format of the data, with --images; detected where not given"""
+    """format of --data; detected where not given"""
     holdout: int | None = None
-    """with --images: hold out every so many-th view where the data has no split"""
+    """with --data: hold out every so many-th view where it has no split"""
     split_rule: str | None = None
-    """with --images: how to split"""
+    """with --data: how to split it, as in train; else as the run was trained"""
+    resize_rule: str | None = None
+    """with --data: how to make images smaller, as in train; else as the run was trained"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to render"""
     chunk: int | None = None
@@ -78,10 +80,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _score_run(parsed: Arguments) -> Any:
-    if any(value is not None for value in (parsed.format, parsed.holdout, parsed.split_rule)):
+    chosen = _data_options(parsed)
+    if chosen and parsed.data is None:
         raise InputError(
-            "--format, --holdout and --split-rule go with --images only",
-            fix="A run is scored on the views that were held out when it was trained",
+            "--format, --holdout, --split-rule and --resize-rule go with --data only",
+            fix="A run is scored on the views that were held out when it was trained, unless data is given",
         )
     from sightline.workflows.evaluate import evaluate_run
 
@@ -89,6 +92,7 @@ def _score_run(parsed: Arguments) -> Any:
     return evaluate_run(
         parsed.run,
         data=parsed.data,
+        data_options=chosen,
         split=parsed.split,
         every=parsed.every,
         downscale=parsed.downscale,
@@ -107,9 +111,7 @@ def _score_images(parsed: Arguments) -> Any:
     assert parsed.images is not None
     if parsed.data is None:
         raise InputError("The data to compare the pictures with is missing", fix="Give it with --data")
-    options = {"format": parsed.format, "split_rule": parsed.split_rule}
-    options |= {} if parsed.holdout is None else {"holdout": parsed.holdout}
-    capture = open_capture(parsed.data, downscale=parsed.downscale or 1, **options)  # type: ignore[arg-type]
+    capture = open_capture(parsed.data, downscale=parsed.downscale or 1, **_data_options(parsed))
     return evaluate_pictures(
         parsed.images,
         one_scene(capture),
@@ -118,3 +120,8 @@ def _score_images(parsed: Arguments) -> Any:
         protocol=parsed.protocol,
         background=parsed.background,
     )
+
+
+def _data_options(parsed: Arguments) -> dict[str, Any]:
+    names = ("format", "holdout", "split_rule", "resize_rule")
+    return {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}

@@ -1,6 +1,8 @@
 """Scoring: a run, or a folder of pictures, against the held-out views of its data."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sightline.captures import Capture, Collection
 from sightline.evaluation.evaluate import evaluate_scene
@@ -8,7 +10,7 @@ from sightline.evaluation.folder import evaluate_folder
 from sightline.evaluation.protocols import DEFAULT_PROTOCOL, get_protocol
 from sightline.evaluation.results import Evaluation
 from sightline.evaluation.views import background_for, select_views
-from sightline.foundation.errors import InputError
+from sightline.foundation.errors import InputError, warn
 from sightline.runs.run import Run
 from sightline.workflows.counting import counting
 from sightline.workflows.scenes import Device, choose_device, load_scene
@@ -18,6 +20,7 @@ def evaluate_run(
     run: Run | Path | str,
     *,
     data: Path | str | None = None,
+    data_options: Mapping[str, Any] | None = None,
     split: str = "test",
     every: int = 1,
     downscale: float | None = None,
@@ -32,6 +35,7 @@ def evaluate_run(
     Args:
         run: the run or its folder.
         data: where the data is, if not at its recorded place.
+        data_options: arguments of `open_capture` that replace recorded ones (format, holdout, split_rule).
         split: whose views are scored.
         every: take each K-th view of the split.
         downscale: divide the images' size by this, instead of by what the run was trained with.
@@ -46,8 +50,9 @@ def evaluate_run(
     run = run if isinstance(run, Run) else Run.open(run)
     get_protocol(protocol)
     choose_device(device)
-    options = {} if downscale is None else {"downscale": downscale}
+    options = {**(data_options or {}), **({} if downscale is None else {"downscale": downscale})}
     capture = one_scene(run.open_data(data, **options))
+    rule = _other_split(run, options)
     views = select_views(capture, split, every)
     loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture))
     render = loaded.renderer(background_for(capture, background).colour, chunk)
@@ -55,7 +60,7 @@ def evaluate_run(
         return evaluate_scene(
             render,
             capture,
-            run.path / "eval" / result_name(split, every, protocol, best),
+            run.path / "eval" / result_name(split, every, protocol, best, rule),
             method=run.method_name,
             split=split,
             every=every,
@@ -90,10 +95,30 @@ def evaluate_pictures(
         )
 
 
-def result_name(split: str, every: int = 1, protocol: str = DEFAULT_PROTOCOL, best: bool = False) -> str:
+def _other_split(run: Run, options: Mapping[str, Any]) -> str:
+    """Name a split that is not the run's own, and warn of it; empty where it is the run's."""
+    recorded = run.record.data.options
+    changed = {name: options.get(name, recorded[name]) for name in ("split_rule", "holdout")}
+    if all(value == recorded[name] for name, value in changed.items()):
+        return ""
+    if run.method_info.learns == "one scene":
+        warn(
+            "The views are split in another way than in the training of this run: views that it was trained "
+            "on may be scored, and scores on those are too good."
+        )
+    return f"{changed['split_rule'] or 'format'}-{changed['holdout']}"
+
+
+def result_name(
+    split: str,
+    every: int = 1,
+    protocol: str = DEFAULT_PROTOCOL,
+    best: bool = False,
+    rule: str = "",
+) -> str:
     """Name the folder of an evaluation after what is not as usual."""
     parts = [split, f"every-{every}" if every > 1 else "", "best" if best else ""]
-    parts.append(protocol if protocol != DEFAULT_PROTOCOL else "")
+    parts += [protocol if protocol != DEFAULT_PROTOCOL else "", rule]
     return "-".join(part for part in parts if part)
 
 
