@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import enum
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,6 +50,15 @@ def from_plain(
     if base is not None:
         return dataclasses.replace(base, **given)  # type: ignore[type-var]
     return kind(**given)
+
+
+def refuse_not_finite(config: Any) -> None:
+    """Raise InputError where a field of a dataclass is NaN or infinite; named as the flag that sets it."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            flag = f"--{field.name.replace('_', '-')}"
+            raise InputError(f"It must be a finite number, not {value}", where=flag)
 
 
 def refuse_unknown(names: Iterable[str], known: Sequence[str], where: object = None) -> None:

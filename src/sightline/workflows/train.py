@@ -9,7 +9,7 @@ from sightline.methods.registry import get_method_info
 from sightline.runs.checkpoint import WEIGHTS
 from sightline.runs.record import DataSource, RunRecord
 from sightline.runs.run import Run
-from sightline.runs.settings import to_plain
+from sightline.runs.settings import refuse_not_finite, to_plain
 from sightline.training.display import short_time
 from sightline.training.processes import is_first_process
 from sightline.training.session import TrainOrder, TrainResult, already_done, train_run
@@ -50,6 +50,8 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
     info = get_method_info(method)
     options = with_budget(options, info)
     options.settings.check()
+    for settings in (options, config):
+        refuse_not_finite(settings)
     data = Path(data).expanduser()
     if not data.exists():
         raise InputError("There is no such data", where=data, fix="Check the path")
