@@ -119,6 +119,22 @@ def test_weights_that_are_cut_short_are_told(make_run, keep: int) -> None:
     assert str(run.weights_path) in str(caught.value)
 
 
+def test_a_training_state_that_is_cut_short_is_told_in_one_sentence(make_run) -> None:
+    run = trained(make_run)
+    path = run.path / "training_state.pt"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"^The training state cannot be read \([^.]*\)\. Where: .*--init"):
+        run.read_training_state()
+    run.load_method()
+
+
+def test_a_method_that_is_not_installed_is_told_with_the_run(make_run) -> None:
+    run = make_run()
+    run.update(method="tensorf")
+    with pytest.raises(InputError, match=r"'tensorf', which is not installed.*run\.json"):
+        Run.open(run.path).load_method()
+
+
 def test_missing_weights_are_told(make_run) -> None:
     run = make_run()
     with pytest.raises(InputError, match="no weights here"):

@@ -96,8 +96,15 @@ class Run:
 
     @cached_property
     def method_info(self) -> MethodInfo:
-        """The method's entry in the registry."""
-        return get_method_info(self.record.method)
+        """The method's entry in the registry; InputError where this version does not have the method."""
+        try:
+            return get_method_info(self.record.method)
+        except InputError as error:
+            raise InputError(
+                f"The run is of the method {self.record.method!r}, which is not installed",
+                where=self.path / RUN_FILE,
+                fix="Install the package or the version of Sightline that has it",
+            ) from error
 
     @cached_property
     def config(self) -> Any:

@@ -53,7 +53,9 @@ def read_weights(path: Path, *, method: str | None = None) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise InputError(
-            "There are no weights here", where=path, fix="Train the run first, or go on with --resume"
+            "There are no weights here",
+            where=path,
+            fix="Train the run first; if the file was lost, put it back or take the best weights with --best",
         )
     try:
         with safe_open(path, framework="pt") as file:
@@ -69,7 +71,8 @@ def read_weights(path: Path, *, method: str | None = None) -> dict[str, Tensor]:
         raise InputError(
             f"The weights cannot be read ({error})",
             where=path,
-            fix="It is cut short or damaged: copy it again, or use weights.best.safetensors if that is whole",
+            fix="It is cut short or damaged: copy it again. Where weights.best.safetensors is whole, --best "
+            "takes that, and --init with it begins a new training",
         ) from error
 
 
