@@ -101,7 +101,7 @@ def test_samples_are_those_of_published_programs(shared: Path, file: str, guard:
         error = (found - arrays[name])[:, :last].abs().flatten()
         # In bins of hardly any weight, rounding of the sums before them is magnified: in the originals too.
         assert float(error.max() if guard == "add" else error.quantile(0.99)) < 1e-5
-        assert float(error.max()) < 1e-3
+        assert float(error.max()) < 2e-3
         exact = invert_histogram(edges.double(), mass.double(), places.double(), guard)
         if name != "samples_u":
             exact = invert_histogram(
