@@ -61,6 +61,9 @@ def test_rows_belong_to_names_in_lexicographic_order(llff_scene):
         ((("images_4", 4),), 8, "images_4", (4, 3), False),
         ((("images_4", 4),), 1, "images_4", (8, 6), True),
         ((("images_2", 2), ("images_4", 4)), 3, "images_2", (11, 8), False),
+        ((("images", 1), ("images_8x6", 4)), 4, "images_8x6", (8, 6), False),
+        ((("images", 1), ("images_4", 4), ("images_8x6", 4)), 4, "images_4", (8, 6), False),
+        ((("images_16x12", 2), ("images_20x12", 2)), 4, "images_16x12", (8, 6), False),
     ],
 )
 def test_choice_of_image_folder(llff_scene, warnings_seen, folders, downscale, used, size, warned):
@@ -245,3 +248,25 @@ def test_bird_stands_around_its_origin_after_spherifying(shared):
     # A phone led around a figure: every camera is within 0.4 to 1.6 of the mean distance and looks inwards.
     assert 0.4 < float(distances.min()) < float(distances.max()) < 1.6
     assert bool(((treated.c2w[:, :, 3] * treated.c2w[:, :, 2]).sum(-1) > 0).all())
+
+
+def test_images_of_no_whole_factor_are_not_taken(llff_scene):
+    with pytest.raises(InputError, match="no folder with the images"):
+        open_capture(llff_scene((("images_20x12", 2),)))
+
+
+def test_no_rows(llff_scene):
+    with pytest.raises(InputError, match=r"0 rows, but there are 4 images"):
+        open_capture(llff_scene(edit=lambda rows: rows[:0]))
+
+
+@pytest.mark.parametrize("edit", [lambda rows: rows[:3], lambda rows: np.concatenate([rows, rows[:1]])])
+def test_rows_too_few_or_too_many(llff_scene, edit):
+    with pytest.raises(InputError, match=r"\d rows, but there are 4 images.*order of their names"):
+        open_capture(llff_scene(edit=edit))
+
+
+def test_a_file_alone_without_rows(tmp_path):
+    np.save(tmp_path / "poses_bounds.npy", np.zeros((0, 17)))
+    with pytest.raises(InputError, match="no rows"):
+        open_capture(tmp_path / "poses_bounds.npy")

@@ -7,7 +7,7 @@ import torch
 from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
 from sightline.geometry import published_paths, transform_poses
-from sightline.geometry.treatments import recentre_and_scale, spherify
+from sightline.geometry.treatments import depth_range, recentre_and_scale, spherify
 from sightline.workflows.paths import VARIANTS, choose_cameras
 
 
@@ -38,6 +38,20 @@ def test_fern(fern, shared, path, variant, key, frames):
     np.testing.assert_allclose(transform_poses(cameras.c2w, similarity), golden, atol=3e-5)
     assert set(zip(cameras.width.tolist(), cameras.height.tolist(), strict=True)) == {(504, 378)}
     np.testing.assert_allclose(cameras.fx, np.full(frames, float(fern.cameras.fx[0])))
+
+
+def test_rays_of_a_path_are_the_source_s(fern, shared):
+    with np.load(shared / "golden" / "nerf" / "llff_fern.npz") as data:
+        rays, pixels = data["nerf_pl__spheric7_rays"], data["nerf_pl__ray_pixel_index"]
+    camera = choose_cameras(fern, "circle", variant="nerf_pl")[7]
+    treated = recentre_and_scale(fern.cameras.c2w, torch.from_numpy(fern.near), torch.from_numpy(fern.far))
+    # Row by row through the corners of pixels.
+    places = torch.from_numpy(np.stack([pixels % 504, pixels // 504], -1).astype(float))
+    found = camera.transformed(treated.similarity).rays(0, places)
+    np.testing.assert_allclose(found.origins, rays[:, :3], atol=2e-5)
+    np.testing.assert_allclose(found.directions, rays[:, 3:6], atol=2e-5)
+    near_far = depth_range(treated.near, treated.far)
+    np.testing.assert_allclose(np.broadcast_to(near_far, (50, 2)), rays[:, 6:], rtol=1e-6)
 
 
 def test_the_size_is_as_asked_for(fern):

@@ -1,4 +1,4 @@
-"""Image folders that come in several sizes: images, images_2, images_4, images_8."""
+"""Image folders that come in several sizes: images, images_2, images_4, images_8, images_504x378."""
 
 import re
 from dataclasses import dataclass
@@ -26,18 +26,21 @@ class ImageFolder:
 
 
 def has_images(root: Path) -> bool:
-    """Whether there is an `images` or `images_N` folder."""
-    return bool(_folders(root))
+    """Whether there is an `images`, `images_N` or `images_WIDTHxHEIGHT` folder."""
+    return bool(_named_folders(root))
 
 
-def choose_image_folder(root: Path, downscale: float, *, full_size: bool = False) -> ImageFolder:
+def choose_image_folder(
+    root: Path, downscale: float, *, full_size: bool = False, stated: tuple[int, int] | None = None
+) -> ImageFolder:
     """Choose the folder whose size is asked for; else one with larger images, which are then shrunk.
 
     `downscale` counts from the full size. Where only smaller images than asked for exist, those are taken,
     with a warning. With `full_size`, the full-size images are taken where they are there, and shrunk.
-    InputError where there is no image folder.
+    Folders named by a size count where that is the `stated` width and height by a whole factor. InputError
+    where there is no image folder.
     """
-    folders = _folders(root)
+    folders = _folders(root, stated)
     if not folders:
         raise InputError(
             "There is no folder with the images",
@@ -68,13 +71,30 @@ def image_files(folder: Path) -> list[Path]:
     return sorted((file for file in files if not file.name.startswith(".")), key=lambda file: file.name)
 
 
-def _folders(root: Path) -> dict[int, Path]:
+def _folders(root: Path, stated: tuple[int, int] | None) -> dict[int, Path]:
     """Folders with images by their factor."""
     found = {}
-    if not root.is_dir():
-        return found
-    for entry in root.iterdir():
-        match = re.fullmatch(r"images(?:_([1-9]\d*))?", entry.name)
-        if match and entry.is_dir() and any(entry.iterdir()):
+    for entry, match in _named_folders(root):
+        if match[2] is None:
             found[int(match[1] or 1)] = entry
+    for entry, match in _named_folders(root):
+        if match[2] is not None and stated is not None:
+            factor = _factor(stated, (int(match[2]), int(match[3])))
+            if factor is not None:
+                found.setdefault(factor, entry)
     return found
+
+
+def _named_folders(root: Path) -> list[tuple[Path, re.Match[str]]]:
+    if not root.is_dir():
+        return []
+    pattern = r"images(?:_([1-9]\d*)|_([1-9]\d*)x([1-9]\d*))?"
+    matches = [(entry, re.fullmatch(pattern, entry.name)) for entry in sorted(root.iterdir())]
+    return [(entry, match) for entry, match in matches if match and entry.is_dir() and any(entry.iterdir())]
+
+
+def _factor(stated: tuple[int, int], size: tuple[int, int]) -> int | None:
+    """Give the whole number by which a stated size was divided and rounded to this one; None if by none."""
+    factor = max(1, round(stated[0] / size[0]))
+    rounded = all(abs(length / factor - small) < 1 for length, small in zip(stated, size, strict=True))
+    return factor if rounded else None

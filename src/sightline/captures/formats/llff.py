@@ -45,7 +45,9 @@ def read(path: Path, options: ReadOptions) -> Capture:
     rows = _read_rows(root / FILE_NAME)
     if path.is_file() and not has_images(root):
         return _read_cameras(rows, path, options)
-    folder = choose_image_folder(root, options.downscale, full_size=options.resize_rule is not None)
+    folder = choose_image_folder(
+        root, options.downscale, full_size=options.resize_rule is not None, stated=_stated_size(rows)
+    )
     files = _match_files(root, folder, len(rows))
     frames = [
         replace(_frame(row, index, root, file), expected_ratio=folder.expected_ratio)
@@ -59,8 +61,17 @@ def read(path: Path, options: ReadOptions) -> Capture:
     return build_capture(frames, options, shrink_by=folder.downscale, root=root, path=path, format="llff")
 
 
+def _stated_size(rows: np.ndarray) -> tuple[int, int] | None:
+    """Give the width and height of the first row, where they are a size."""
+    if not len(rows) or not np.isfinite(rows[0, [4, 9]]).all():
+        return None
+    return round(rows[0, 9]), round(rows[0, 4])
+
+
 def _read_cameras(rows: np.ndarray, path: Path, options: ReadOptions) -> Capture:
     root = _root(path)
+    if not len(rows):
+        raise InputError("The array has no rows, so there are no cameras", where=path)
     warn(f"There are no images, so this is enough for camera paths and not for training. Where: {root}.")
     digits = max(3, len(str(len(rows))))
     frames = [
