@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.foundation.errors import InputError
-from sightline.geometry import Cameras, look_at
+from sightline.geometry import Cameras, LensModel, look_at
 from sightline.geometry.poses import nearest_to_axes, transform_poses
 from sightline.geometry.treatments import (
     TREATMENTS,
@@ -184,3 +184,12 @@ def test_layout_is_by_the_outermost_rays(tilt, layout):
 
 def test_layout_of_a_ring():
     assert capture_layout(Cameras.create(ring(), 100.0, width=100, height=100)) == "360"
+
+
+@pytest.mark.parametrize(("focal", "layout"), [(40.0, "forward-facing"), (30.0, "360")])
+def test_layout_follows_the_lens(focal, layout):
+    # The corner is 52 pixels off the middle: 74 degrees off the axis of an ideal fisheye, or 99.
+    corner = math.degrees(math.hypot(42, 30) / focal)
+    assert (corner < 90) == (layout == "forward-facing")
+    cameras = Cameras.create(torch.eye(4)[None], focal, width=84, height=60, lens=LensModel.OPENCV_FISHEYE)
+    assert capture_layout(cameras) == layout

@@ -182,10 +182,11 @@ def capture_layout(cameras: Cameras) -> Layout:
     normalised device coordinates need.
     """
     c2w, _ = recentre(cameras.c2w)
-    right, up, backward = (c2w[:, 2, column] for column in range(3))
-    for x in (torch.zeros_like(cameras.cx), cameras.width.double()):
-        for y in (torch.zeros_like(cameras.cy), cameras.height.double()):
-            across, down = (x - cameras.cx) / cameras.fx, (y - cameras.cy) / cameras.fy
-            if bool((right * across - up * down - backward >= 0).any()):
-                return "360"
+    indices = torch.arange(len(cameras))
+    width, height = cameras.width.double(), cameras.height.double()
+    for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        corners = torch.stack([x * width, y * height], -1)
+        directions, _ = cameras.local_directions(indices, corners)
+        if bool(((c2w[:, 2, :3] * directions).sum(-1) >= 0).any()):
+            return "360"
     return "forward-facing"

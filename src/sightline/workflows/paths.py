@@ -1,6 +1,7 @@
 """Camera paths by their name on the command line."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -8,13 +9,30 @@ import torch
 from sightline.captures import Capture
 from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras, published_paths, trajectories, transform_poses
-from sightline.geometry.treatments import recentre_and_scale, spherify
+from sightline.geometry.treatments import Treated, recentre_and_scale, spherify
 
 PATHS = ("orbit", "spiral", "circle", "interpolate")
 SPLITS = ("train", "val", "test")
+_PUBLISHED: dict[tuple[str, str], Callable[[Treated, int], torch.Tensor]] = {
+    ("spiral", "nerf_pl"): lambda scene, frames: published_paths.nerf_pl_spiral(scene.c2w, frames),
+    ("spiral", "flax_nerf"): lambda scene, frames: published_paths.flax_nerf_spiral(scene.c2w, frames),
+    ("spiral", "bmild"): lambda scene, frames: published_paths.bmild_spiral(
+        scene.c2w, scene.near, scene.far, frames
+    ),
+    ("spiral", "bmild-zflat"): lambda scene, frames: published_paths.bmild_spiral_zflat(
+        scene.c2w, scene.near, scene.far, frames
+    ),
+    ("circle", "nerf_pl"): lambda scene, frames: published_paths.nerf_pl_circle(
+        float(torch.minimum(scene.near, scene.far).min()), frames
+    ),
+    ("circle", "bmild"): lambda scene, frames: published_paths.bmild_spherify_circle(scene.c2w, frames),
+}
+"""(path, variant) → its poses, in the frame of the treated scene"""
+_OF_BLENDER = ("circle", "blender")
+_SPHERIFIED = ("circle", "bmild")
 VARIANTS = {
-    "spiral": ("nerf_pl", "flax_nerf", "bmild", "bmild-zflat"),
-    "circle": ("nerf_pl", "bmild", "blender"),
+    path: tuple(name for of, name in (*_PUBLISHED, _OF_BLENDER) if of == path)
+    for path in ("spiral", "circle")
 }
 """path → published systems whose path of that name is there too"""
 
@@ -78,7 +96,7 @@ def choose_cameras(
 
 def _published(capture: Capture, path: str, variant: str, frames: int) -> torch.Tensor:
     """Make a published path from all the capture's poses, and take it to the frame of the data."""
-    if (path, variant) == ("circle", "blender"):
+    if (path, variant) == _OF_BLENDER:
         return published_paths.blender_circle(frames)
     if capture.near is None or capture.far is None:
         raise InputError(
@@ -86,23 +104,9 @@ def _published(capture: Capture, path: str, variant: str, frames: int) -> torch.
             where=capture.path,
             fix="Leave out --variant, or use data with bounds (LLFF, or COLMAP with its points)",
         )
-    treat = spherify if (path, variant) == ("circle", "bmild") else recentre_and_scale
-    treated = treat(capture.cameras.c2w, torch.as_tensor(capture.near), torch.as_tensor(capture.far))
-    c2w, bounds = treated.c2w, (treated.near, treated.far)
-    if path == "circle":
-        poses = (
-            published_paths.bmild_spherify_circle(c2w, frames)
-            if variant == "bmild"
-            else published_paths.nerf_pl_circle(float(torch.minimum(*bounds).min()), frames)
-        )
-    elif variant == "nerf_pl":
-        poses = published_paths.nerf_pl_spiral(c2w, frames)
-    elif variant == "flax_nerf":
-        poses = published_paths.flax_nerf_spiral(c2w, frames)
-    else:
-        make = published_paths.bmild_spiral if variant == "bmild" else published_paths.bmild_spiral_zflat
-        poses = make(c2w, *bounds, frames)
-    return transform_poses(poses, treated.similarity.inverse())
+    treat = spherify if (path, variant) == _SPHERIFIED else recentre_and_scale
+    scene = treat(capture.cameras.c2w, torch.as_tensor(capture.near), torch.as_tensor(capture.far))
+    return transform_poses(_PUBLISHED[path, variant](scene, frames), scene.similarity.inverse())
 
 
 def parse_size(text: str, cameras: Cameras) -> tuple[int | None, int | None]:
