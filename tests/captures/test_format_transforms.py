@@ -145,7 +145,10 @@ def test_camera_models(transforms_scene, values, lens, distortion):
         ({"frames": {}}, "no list 'frames'"),
         ({"frames": []}, "lists no frames"),
         ({"frames": [3]}, "not an object"),
-        ({"frames": [{"file_path": "images/000.png"}]}, r"no transform_matrix.*frames\[0\]"),
+        (
+            {"frames": [{"file_path": "images/000.png"}]},
+            r"no transform_matrix.*frames\[0\].*Remove this frame",
+        ),
         ({"frames": [{"file_path": "../000.png"}]}, r"leads out.*frames\[0\]"),
     ],
 )
@@ -331,9 +334,7 @@ def test_bounds_that_are_no_depths_are_left_out(transforms_scene, warnings_seen)
     capture = open_capture(transforms_scene(3, edit=edit))
     assert capture.near is None
     assert capture.far is None
-    assert (
-        "2 views are not 0 < near < far (first: 0 and 3 in transforms.json, frames[1]" in warnings_seen()[0]
-    )
+    assert "2 views are not 0 < near < far (first: 0 and 3 in " in warnings_seen()[0]
 
 
 def test_the_file_itself_can_be_opened(transforms_scene):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Poses written with 6 decimals deviate by 1e-6, those of careless exporters by 1e-4.
 ORTHONORMAL_TOLERANCE = 1e-3
+_REMOVE = "Remove this frame or estimate its pose again"
 
 
 def check_pose(matrix: Any, where: str) -> np.ndarray:
@@ -25,15 +26,17 @@ def check_pose(matrix: Any, where: str) -> np.ndarray:
     try:
         pose = np.asarray(matrix, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError("The pose is not a matrix of numbers", where=where) from error
+        raise InputError("The pose is not a matrix of numbers", where=where, fix=_REMOVE) from error
     if pose.shape not in ((3, 4), (4, 4)):
-        raise InputError(f"The pose must be a 3x4 or 4x4 matrix, its shape is {pose.shape}", where=where)
+        raise InputError(
+            f"The pose must be a 3x4 or 4x4 matrix, its shape is {pose.shape}", where=where, fix=_REMOVE
+        )
     pose = pose[:3]
     if not np.isfinite(pose).all():
         raise InputError(
             "The pose holds NaN or infinite numbers",
             where=where,
-            fix="Remove this frame or estimate its pose again",
+            fix=_REMOVE,
         )
     rotation = pose[:, :3]
     deviation = float(np.abs(rotation.T @ rotation - np.eye(3)).max())

@@ -176,7 +176,7 @@ def drop_missing(frames: Sequence[Frame], options: ReadOptions, path: Path) -> l
     missing = [frame.name for frame in frames if not frame.image.is_file()]
     if not missing:
         if not frames:
-            raise InputError("The capture lists no frames", where=path)
+            raise InputError("The capture lists no frames", where=path, fix="Export its cameras again")
         return list(frames)
     if len(missing) == len(frames):
         raise InputError(
@@ -219,7 +219,7 @@ def _fit_lenses(
         if expected is None or any(
             abs(have - said * expected) >= 1 for have, said in zip(actual, stated, strict=True)
         ):
-            ratio = size_ratio(stated, actual, f"{frame.name}, {frame.where}")
+            ratio = size_ratio(stated, actual, f"{frame.image}, {frame.where}")
             if ratio != 1 and expected is None:
                 rescaled[stated, actual] = rescaled.get((stated, actual), 0) + 1
         width, height = (scaled_length(length, downscale) for length in actual)

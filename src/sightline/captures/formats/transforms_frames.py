@@ -30,6 +30,8 @@ _KNOWN = {
     *("fl_x", "fl_y", "camera_angle_x", "camera_angle_y", "camera_model", "is_fisheye", *_DISTORTION),
 }
 
+_REPAIR = "Remove this frame, or export the cameras again"
+
 
 def read_transforms(path: Path) -> Mapping[str, Any]:
     """Read one JSON file of the family; InputError where it is not one."""
@@ -53,13 +55,15 @@ def parse_frames(data: Mapping[str, Any], path: Path, splits: tuple[str, ...] = 
     finder = ImageFinder()
     frames = []
     for index, entry in enumerate(data["frames"]):
-        where = f"{path.name}, frames[{index}]"
+        where = f"{path}, frames[{index}]"
         if not isinstance(entry, dict):
-            raise InputError("The frame is not an object with file_path and transform_matrix", where=where)
+            raise InputError(
+                "The frame is not an object with file_path and transform_matrix", where=where, fix=_REPAIR
+            )
         name, image = resolve_inside(root, entry.get("file_path"), where)
         where = f"{where} ({name})"
         if "transform_matrix" not in entry:
-            raise InputError("The frame has no transform_matrix", where=where)
+            raise InputError("The frame has no transform_matrix", where=where, fix=_REPAIR)
         found = finder.find(image)
         mask = entry.get("mask_path")
         frames.append(
