@@ -161,7 +161,7 @@ class AbsentImages(ImageStore):
         raise InputError(
             "The images of this capture are needed, but only its record is here",
             where=self.paths[index],
-            fix="Give the data with its images (--data)",
+            fix="Give the data with its images (of a run: --data)",
         )
 
 
