@@ -1,5 +1,6 @@
 """The parts of the training loop, each by itself."""
 
+import importlib
 import io
 import math
 import signal
@@ -116,6 +117,16 @@ def test_a_stop_is_immediate_before_there_is_something_to_save() -> None:
     with pytest.raises(KeyboardInterrupt), StopRequests():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_stop_while_a_module_is_imported_waits_for_its_end(tmp_path: Path, monkeypatch) -> None:
+    code = "import signal\nsignal.raise_signal(signal.SIGINT)\nwhole = True\n"
+    (tmp_path / "stopping_module.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with StopRequests() as stop:
+        assert importlib.import_module("stopping_module").whole
+        with pytest.raises(KeyboardInterrupt):
+            stop.defer()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

@@ -1,12 +1,10 @@
 """`sightline`: finds the command and loads only its file, so that help costs nothing (no torch, no numba)."""
 
-import signal
 import sys
-import threading
 from importlib import import_module
-from types import FrameType
 
 from sightline import __version__
+from sightline.cli.signals import Signals
 from sightline.foundation.errors import SightlineError
 
 # Command → its module (with a function `main(arguments) -> exit code`) and one line for the list.
@@ -26,6 +24,8 @@ _INTERRUPTIBLE = ("train",)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives its exit code: 0 done, 1 failed while running, 2 the input or call is wrong."""
+    # Called as a program, nothing follows; called from Python, a program that has signals of its own.
+    last = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -35,8 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     command, rest = _find_command(arguments)
     if command is None:
         return _help(arguments)
-    _stop_on_sigterm()
-    return _call(command, rest, debug)
+    code = 0 if command in _INTERRUPTIBLE else 1
+    with Signals(code, last=last):
+        return _call(command, rest, debug, code)
 
 
 def _find_command(arguments: list[str]) -> tuple[str | None, list[str]]:
@@ -47,11 +48,11 @@ def _find_command(arguments: list[str]) -> tuple[str | None, list[str]]:
     return None, arguments
 
 
-def _call(command: str, arguments: list[str], debug: bool) -> int:
-    from sightline.cli.console import show_messages
-
-    show_messages()
+def _call(command: str, arguments: list[str], debug: bool, interrupted: int) -> int:
     try:
+        from sightline.cli.console import show_messages
+
+        show_messages()
         return int(import_module(COMMANDS[command][0]).main(arguments) or 0)
     except SightlineError as error:
         if debug:
@@ -60,7 +61,7 @@ def _call(command: str, arguments: list[str], debug: bool) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
-        return 0 if command in _INTERRUPTIBLE else 1
+        return interrupted
     except BrokenPipeError:
         # The reader of our output (head, less) has gone, and needs no more of it.
         sys.stdout = None  # type: ignore[assignment]
@@ -74,14 +75,6 @@ def _call(command: str, arguments: list[str], debug: bool) -> int:
             file=sys.stderr,
         )
         return 1
-
-
-def _stop_on_sigterm() -> None:
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_signal)
 
 
 def _help(arguments: list[str]) -> int:

@@ -5,6 +5,8 @@ import threading
 from types import FrameType
 from typing import Any, Protocol
 
+from sightline.foundation.interruption import Interruption, is_importing
+
 
 class Flag(Protocol):
     """Something that can be raised once, also from another process."""
@@ -21,8 +23,8 @@ class Flag(Protocol):
 class StopRequests:
     """Notes requests to stop while it is entered; outside, signals do what they did before.
 
-    Until `defer` is called there is nothing to save, so a request raises KeyboardInterrupt at once. After it,
-    the first request raises the flag only; a second one, for the impatient, raises KeyboardInterrupt.
+    Until `defer` is called there is nothing to save, so a request raises `Interruption` at once. After it,
+    the first request raises the flag only; a second one, for the impatient, raises it as well.
     Signals reach a process's main thread only: entered in another thread, this does nothing but hold the
     flag.
     """
@@ -34,7 +36,9 @@ class StopRequests:
         self._earlier: dict[int, Any] = {}
 
     def defer(self, deferred: bool = True) -> None:
-        """From now on let the step at hand finish."""
+        """From now on let the step at hand finish. Raises `Interruption` where a request came before."""
+        if deferred and not self._deferred and self.flag.is_set():
+            raise Interruption
         self._deferred = deferred
 
     def requested(self) -> bool:
@@ -57,5 +61,6 @@ class StopRequests:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._seen += 1
         self.flag.set()
-        if not self._deferred or self._seen > 1:
-            raise KeyboardInterrupt
+        # What came while a module was being imported is looked at in `defer`.
+        if self._seen > 1 or not (self._deferred or is_importing(frame)):
+            raise Interruption

@@ -11,6 +11,7 @@ from typing import Any
 from sightline.evaluation.tables import view_table
 from sightline.foundation.errors import inform
 from sightline.foundation.files import atomic_path, write_atomic
+from sightline.foundation.interruption import Interruption
 from sightline.media.tables import Table, to_markdown, to_text
 from sightline.methods.registry import get_method_info
 from sightline.synthesis.scenes import make_still_life
@@ -99,7 +100,7 @@ def run_demo(
     Raises:
         InputError: the folder holds a demo with other settings, or a number is out of range.
         RunError: rendering or training failed.
-        KeyboardInterrupt: training was asked to stop; what there is has been saved.
+        Interruption: training was asked to stop; what there is has been saved.
     """
     out = Path(out)
     seconds: dict[str, float] = {}
@@ -149,7 +150,7 @@ def _train(capture: Path, folder: Path, minutes: float, seed: int, device: Devic
     options = TrainOptions(out=folder, minutes=minutes, seed=seed, device=device, resume=True)
     trained = train_method(METHOD, capture, get_method_info(METHOD).build_config(), options)
     if trained.result is not None and trained.result.ending == "interrupted":
-        raise KeyboardInterrupt
+        raise Interruption
     return trained.run.path
 
 
