@@ -147,7 +147,7 @@ def test_camera_models(transforms_scene, values, lens, distortion):
         ({"frames": [3]}, "not an object"),
         (
             {"frames": [{"file_path": "images/000.png"}]},
-            r"no transform_matrix.*frames\[0\].*Remove this frame",
+            r"no transform_matrix.*frames\[0\].*Remove this",
         ),
         ({"frames": [{"file_path": "../000.png"}]}, r"leads out.*frames\[0\]"),
     ],
