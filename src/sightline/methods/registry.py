@@ -70,6 +70,7 @@ def _load(reference: str) -> Any:
 # One line per method: the module that holds its `INFO`.
 _BUILT_IN = {
     "ngp": "sightline.methods.ngp.config:INFO",
+    "nerf": "sightline.methods.nerf.config:INFO",
 }
 
 

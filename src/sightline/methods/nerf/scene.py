@@ -1,0 +1,137 @@
+"""The trained scene of `nerf`: its field in the input frame, and pictures of it."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sightline.geometry import Cameras
+from sightline.geometry.ndc import ahead, ndc_points, ndc_rays
+from sightline.geometry.poses import normalise
+from sightline.methods.base import CAPABILITIES, Rendering, Scene
+from sightline.methods.nerf.frame import Frame
+from sightline.methods.nerf.rays import RayMaker, distances, image_pixels
+from sightline.methods.nerf.tracing import Chance, Tracer, activate_density, over
+from sightline.networks.radiance_mlp import RadianceMlp
+
+# Opacity below which a pixel has no depth.
+_LEAST_OPACITY = 0.01
+
+
+class NerfScene(Scene):
+    """A view of the method's own networks and frame; it changes as they are trained on.
+
+    Args:
+        has_background: whether rays that meet little show what is behind. Photos are of a world that is full:
+            what their rays miss was trained to be black, and stays so.
+    """
+
+    capabilities = CAPABILITIES - {"multi-view"}
+
+    def __init__(self, tracer: Tracer, frame: Frame, has_background: bool):
+        self.tracer, self.frame, self.has_background = tracer, frame, has_background
+
+    @property
+    def network(self) -> RadianceMlp:
+        """The network that is shown: the fine one, where there is one."""
+        networks = self.tracer.networks
+        network = networks["fine" if "fine" in networks else "coarse"]
+        assert isinstance(network, RadianceMlp)
+        return network
+
+    @property
+    def bounds(self) -> Float[Tensor, "2 3"]:
+        """Corners of the box that holds what the scene shows."""
+        return torch.tensor(self.frame.bounds)
+
+    @torch.no_grad()
+    def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Volume density per input unit at points of the input frame.
+
+        In normalised device coordinates a unit of length depends on its direction: the density is that for a
+        look from the middle of the cameras. Before the near plane there is nothing.
+        """
+        config, frame = self.tracer.config, self.frame
+        model = frame.to_model.apply(points.double())
+        scale = torch.full_like(model[:, 0], frame.to_model.scale)
+        inside = torch.ones_like(scale, dtype=torch.bool)
+        if frame.ndc is not None:
+            inside = model[:, 2] < -1
+            model = torch.where(inside[:, None], model, torch.tensor([0.0, 0.0, -1.0]).to(model))
+            depth = -model[:, 2]
+            # Along a ray through the middle, z' = 1 - 2 / depth, and t is half of what z' has passed.
+            per_depth = (2.0 if config.length_by_direction else 1.0) / depth.square()
+            scale = scale * per_depth * depth / model.norm(dim=-1)
+            model = ndc_points(model, frame.ndc)
+        raw = self.network.raw_density(self._like_network(model))[:, 0]
+        sigmas = activate_density(raw, config) * scale.to(raw)
+        return torch.where(inside.to(raw.device), sigmas, torch.zeros_like(sigmas)).to(points)
+
+    @torch.no_grad()
+    def radiance(
+        self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+    ) -> Float[Tensor, "n 3"]:
+        """Colour in [0, 1] seen at points of the input frame when looking along unit `directions`."""
+        config, frame = self.tracer.config, self.frame
+        model = frame.to_model.apply(points.double())
+        views = normalise(frame.to_model.apply_directions(directions.double()))
+        if frame.ndc is not None:
+            # What is not ahead of the middle camera is not in these coordinates.
+            model = torch.cat([model[:, :2], model[:, 2:].clamp_max(-1.0)], -1)
+            if config.view_directions == "ray":
+                views = ndc_rays(model, ahead(views), frame.ndc)[1]
+            model = ndc_points(model, frame.ndc)
+        seen = None if config.view_directions == "none" else self._like_network(views)
+        colour = self.network(self._like_network(model), seen)[1]
+        return torch.sigmoid(colour).to(points)
+
+    def _like_network(self, values: Tensor) -> Tensor:
+        return values.to(next(self.network.parameters()))
+
+    @torch.no_grad()
+    def render(
+        self,
+        camera: Cameras,
+        background: Float[Tensor, "3"] | None = None,
+        chunk: int | None = None,
+        directions_from: Cameras | None = None,
+    ) -> Rendering:
+        """Render one camera of the input frame; see `Method.render`.
+
+        Args:
+            directions_from: a camera of the same size, whose directions colours depend on instead:
+                reflections move while the view stands still.
+        """
+        to_model = self.frame.to_model
+        maker = RayMaker(camera.transformed(to_model), self.tracer.config, self.frame)
+        other = None if directions_from is None else directions_from.transformed(to_model)
+        shape = int(camera.height[0]), int(camera.width[0])
+        pixels = image_pixels(shape[1], shape[0]).to(camera.device)
+        size = chunk or self.tracer.config.ray_chunk
+        parts = [self._render_part(maker, part, other) for part in pixels.split(size)]
+        colour, opacity, depth = (torch.cat(column) for column in zip(*parts, strict=True))
+        if self.has_background:
+            behind = torch.ones(3).to(colour) if background is None else background.to(colour)
+            colour = colour + (1 - opacity[:, None]) * behind
+        visible = opacity >= _LEAST_OPACITY
+        samples = self.tracer.config.coarse_samples * (2 if "fine" in self.tracer.networks else 1)
+        samples += self.tracer.config.fine_samples
+        return Rendering(
+            rgb=colour.clamp(0, 1).float().view(*shape, 3),
+            depth=torch.where(visible, depth, torch.nan).float().view(shape),
+            opacity=opacity.float().view(shape),
+            depth_sum=torch.where(opacity > 0, depth * opacity, 0.0).float().view(shape),
+            statistics={"rays": float(len(pixels)), "samples": float(samples * len(pixels))},
+        )
+
+    def _render_part(
+        self, maker: RayMaker, pixels: Tensor, directions_from: Cameras | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Colour without background, opacity, and mean distance in input units."""
+        made = maker(0, pixels, directions_from)
+        rays = made.rays.to(next(self.network.parameters()))
+        config = self.tracer.config
+        chance = Chance.draw(config, self.tracer.noise, rays.origins) if config.render_noise else None
+        seen = self.tracer(rays, chance, coarse_colours=False).best.seen
+        mean = seen.depth_sum / seen.opacity.clamp_min(1e-10)
+        depth = distances(made, mean.double().to(made.origins.device), self.frame)
+        return over(seen, None), seen.opacity, depth.to(seen.opacity)
