@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -125,6 +126,16 @@ def test_ffmpegs_message_reaches_the_user(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "_MP4", "-c:v no_such_encoder -f mp4")
     with pytest.raises(RunError, match="Encoder not found"):
         write_video(tmp_path / "a.mp4", clip(200))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "_MP4", "-f rawvideo /dev/full -f mp4")
+    with pytest.raises(
+        RunError, match=r"^The video cannot be written \(No space left on device\)\. Free some"
+    ):
+        write_video(tmp_path / "a.mp4", clip(20))
     assert list(tmp_path.iterdir()) == []
 
 

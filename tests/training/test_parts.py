@@ -7,6 +7,7 @@ import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.captures import ImageStore, open_capture
-from sightline.foundation.errors import RunError
+from sightline.foundation.errors import InputError, RunError
 from sightline.methods.base import Progress, Rendering, Scene
 from sightline.methods.pictures import FIRST_CHUNK, PictureRenderer
 from sightline.training.budget import Budget
 from sightline.training.display import Display, describe, short_number, short_time
-from sightline.training.estimates import available_memory, estimate
+from sightline.training.estimates import Estimate, available_memory, check, estimate
 from sightline.training.interruption import StopRequests
 from sightline.training.logs import TrainingLog
 from sightline.training.meter import Meter
@@ -330,6 +331,20 @@ def test_numbers_and_times_are_short() -> None:
     assert [short_number(v) for v in (950, 12_345, 4.56e6, 2e9)] == ["950", "12.3k", "4.56M", "2G"]
     assert [short_time(v) for v in (8.4, 200, 7500)] == ["8 s", "3 min 20 s", "2 h 5 min"]
     assert describe(Progress(3, 0.0), None, None) == "step 3  time left unknown"
+
+
+def test_what_will_be_replaced_counts_as_free_disk(tmp_path: Path, monkeypatch) -> None:
+    need = Estimate(memory=1, disk=100 << 20)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=70 << 20))
+    with pytest.raises(InputError, match=r"about 100 MiB of disk, but 70 MiB are free.*--out"):
+        check(need, tmp_path)
+    with open(tmp_path / "weights.safetensors", "wb") as file:
+        file.truncate(40 << 20)
+    check(need, tmp_path)
+    with open(tmp_path / "weights.safetensors", "wb") as file:
+        file.truncate(20 << 20)
+    with pytest.raises(InputError, match="about 80 MiB"):
+        check(need, tmp_path)
 
 
 def test_the_estimate_counts_parameters_images_and_copies(data: Path) -> None:

@@ -1,5 +1,7 @@
 """Videos through the ffmpeg program of imageio-ffmpeg: frames go in one at a time, none is kept."""
 
+import errno
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -177,5 +179,11 @@ def _feed(pipe: IO[bytes], frames: Iterator[np.ndarray]) -> int:
 
 
 def _failure(messages: bytes) -> RunError:
-    lines = messages.decode("utf-8", "replace").strip().splitlines()
+    text = messages.decode("utf-8", "replace").strip()
+    full = os.strerror(errno.ENOSPC)
+    if full in text:
+        return RunError(
+            f"The video cannot be written ({full})", fix="Free some space or choose another --out"
+        )
+    lines = text.splitlines()
     return RunError(f"ffmpeg could not write the video ({' | '.join(lines[-5:]) or 'no message'})")

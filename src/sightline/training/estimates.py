@@ -49,9 +49,11 @@ def estimate(method: nn.Module, capture: object, settings: TrainSettings) -> Est
 def check(need: Estimate, folder: Path) -> None:
     """Compare with what the machine has: too little disk is an InputError, too little memory a warning."""
     free = shutil.disk_usage(folder).free
-    if free < need.disk:
+    # What an earlier part of the training wrote is counted in the need already, and will be replaced.
+    more = need.disk - sum(entry.stat().st_size for entry in folder.iterdir() if entry.is_file())
+    if free < more:
         raise InputError(
-            f"The run needs about {_size(need.disk)} of disk, but {_size(free)} are free",
+            f"The run needs about {_size(more)} of disk, but {_size(free)} are free",
             where=folder,
             fix="Free some space or choose another --out",
         )

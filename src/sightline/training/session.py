@@ -163,6 +163,8 @@ def _load_weights(team: Team, run: Run, method: Method, path: Path) -> None:
 
 def _record_start(run: Run, method: Method, capture: Any, team: Team, settings: TrainSettings) -> None:
     """Write what is known before the first step, and tell what the training will need."""
+    need = estimates.estimate(method, capture, settings)
+    estimates.check(need, run.path)
     if isinstance(capture, Capture):
         run.record_capture(capture)
     if run.record.progress.step == 0:
@@ -174,8 +176,6 @@ def _record_start(run: Run, method: Method, capture: Any, team: Team, settings: 
         )
     else:
         run.update(training=to_plain(settings))
-    need = estimates.estimate(method, capture, settings)
-    estimates.check(need, run.path)
     if settings.minutes is not None:
         duration = short_time(60 * settings.minutes - run.record.progress.seconds)
     else:
