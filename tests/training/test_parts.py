@@ -5,6 +5,7 @@ import io
 import math
 import signal
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,6 +112,40 @@ def test_logs_drop_what_is_done_again(tmp_path: Path) -> None:
     assert len(lines) == 3
     assert '"step": 2' in lines[1]
     assert '"loss": 0.25' in lines[2]
+
+
+class _FullFile(io.StringIO):
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+    def close(self) -> None:
+        self.flush()
+
+
+@pytest.mark.parametrize("part", ["lines", "tensorboard"])
+def test_logs_that_cannot_be_written_are_told_once(
+    part: str, tmp_path: Path, monkeypatch, caplog: pytest.LogCaptureFixture, capfd
+) -> None:
+    hook = threading.excepthook
+    log = TrainingLog(tmp_path)
+    if part == "lines":
+        monkeypatch.setattr(log, "_file", _FullFile())
+    else:
+        monkeypatch.setattr(
+            "tensorboard.summary.writer.record_writer.RecordWriter.write", lambda *_: _FullFile().flush()
+        )
+    started = time.monotonic()
+    while not caplog.records and time.monotonic() - started < 20:
+        log.write("train", Progress(1, 0.1, 1.0), {"loss": 0.5})
+        time.sleep(0.05)
+    log.write_picture("validation", Progress(1, 0.1, 1.0), np.zeros((4, 4, 3), np.uint8))
+    log.close()
+    assert [record.message.partition(" (")[0] for record in caplog.records] == [
+        "The logs cannot be written any more"
+    ]
+    assert "No space left" in caplog.text
+    assert "Traceback" not in capfd.readouterr().err
+    assert threading.excepthook is hook
 
 
 def test_a_stop_is_immediate_before_there_is_something_to_save() -> None:

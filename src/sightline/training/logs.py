@@ -1,6 +1,7 @@
 """Logs of a training: a line of JSON per logged step, and the same for TensorBoard."""
 
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,8 @@ class TrainingLog:
                 fix="Check the folder's rights",
             ) from error
         self._failed = False
+        self._earlier_hook = threading.excepthook
+        threading.excepthook = self._on_thread_error
 
     def write(self, kind: str, progress: Progress, values: Mapping[str, Any]) -> None:
         """Log values under `kind` ("train" or "val"): one JSON line and one TensorBoard scalar each."""
@@ -61,23 +64,39 @@ class TrainingLog:
                     if isinstance(value, (int, float)):
                         self._board.add_scalar(f"{kind}/{name}", value, progress.step)
         except OSError as error:
-            # A log that cannot be written is no reason to lose the training.
-            self._failed = True
-            warn(
-                f"The log {METRICS} cannot be written any more ({error.strerror or error}); training goes on"
-            )
+            self._give_up(error)
 
     def write_picture(self, name: str, progress: Progress, picture: np.ndarray) -> None:
         """Show a picture, uint8 (height, width, 3), in TensorBoard."""
-        if self._board is not None and not self._failed:
+        if self._board is None or self._failed:
+            return
+        try:
             self._board.add_image(name, picture, progress.step, dataformats="HWC")
+        except OSError as error:
+            self._give_up(error)
 
     def close(self) -> None:
-        """Write out what is buffered."""
-        self._file.close()
-        if self._board is not None:
-            self._board.close()
-            self._board = None
+        """Write out what is buffered, as far as that can be."""
+        board, self._board = self._board, None
+        for part in (self._file, board):
+            try:
+                if part is not None:
+                    part.close()
+            except OSError as error:
+                self._give_up(error)
+        threading.excepthook = self._earlier_hook
+
+    def _give_up(self, error: OSError) -> None:
+        """Log no more: that is no reason to lose the training."""
+        if not self._failed:
+            warn(f"The logs cannot be written any more ({error.strerror or error}); the training is not lost")
+        self._failed = True
+
+    def _on_thread_error(self, arguments: threading.ExceptHookArgs) -> None:
+        """Leave out the traceback of TensorBoard's writing thread: the next `write` tells its error."""
+        of_tensorboard = type(arguments.thread).__module__.partition(".")[0] == "tensorboard"
+        if not (of_tensorboard and isinstance(arguments.exc_value, OSError)):
+            self._earlier_hook(arguments)
 
 
 def _lines_until(path: Path, step: int) -> list[str]:

@@ -111,7 +111,7 @@ def not_finite(step: int) -> RunError:
     """Make the error of a loss that is not a number."""
     return RunError(
         f"The loss is not a finite number at step {step}; training was stopped",
-        fix="The last good checkpoint is kept; a lower learning rate or --precision 32-true may help",
+        fix="What was saved before is kept; a lower learning rate or --precision 32-true may help",
     )
 
 
