@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import by_both_backends, uniform
 
-from sightline.kernels.occupancy import bin_lengths, cell_indices, coarsen, observe
+from sightline.kernels import parallel
+from sightline.kernels.occupancy import bin_lengths, cell_indices, coarsen, mark, observe, summarise
 
 
 def density_of(opacity: float, length: float) -> float:
@@ -101,3 +102,29 @@ def test_no_points(backend, generator):
     before = grid.clone()
     observe(grid, coarsen(grid), torch.empty(0, 3), torch.empty(0), 0.1, True, 0.5)
     assert torch.equal(grid, before)
+
+
+@pytest.mark.parametrize("side", [8, 13, 24])
+def test_summaries_say_where_matter_is(side, generator, monkeypatch):
+    grid = torch.rand(side, side, side, generator=generator)
+    (coarse, marks), expected = by_both_backends(monkeypatch, summarise, grid, 0.7)
+    assert torch.equal(coarse, expected[0])
+    assert torch.equal(marks, expected[1])
+    z, y, x = (side - 1, side // 2, 1)
+    word = int(marks[z // 4, y // 4, x // 4]) >> (16 * (z % 4) + 4 * (y % 4) + x % 4)
+    assert bool(word & 1) == bool(grid[z, y, x] > 0.7)
+    ones = sum((int(word) & (1 << 64) - 1).bit_count() for word in marks.flatten())
+    assert ones == int((grid > 0.7).sum())
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_observing_keeps_the_marks(threads, backend, generator):
+    parallel.set_thread_count(threads)
+    grid = torch.rand(20, 20, 20, generator=generator)
+    coarse, marks = summarise(grid, 0.4)
+    before = marks.clone()
+    cube, sigmas = torch.rand(4000, 3, generator=generator), 20 * torch.rand(4000, generator=generator)
+    sigmas[::2] = 0
+    observe(grid, coarse, cube, sigmas, 0.05, False, 0.5, marks, 0.4)
+    assert torch.equal(marks, mark(grid, 0.4))
+    assert not torch.equal(marks, before)

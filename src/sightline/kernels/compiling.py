@@ -103,7 +103,7 @@ class Kernel:
         with _compile_lock:
             if name not in self._compiled:
                 started = time.perf_counter()
-                signature = self.signature.replace("T", name)
+                signature = re.sub(r"\bT\b", name, self.signature)
                 options = {
                     "nogil": True,
                     "fastmath": set(self.fastmath),

@@ -10,10 +10,10 @@ from sightline.kernels.mlp import uses_bfloat16
 
 
 def all_kernels() -> list[Kernel]:
-    """Every kernel of the package that this processor can run."""
+    """Every kernel of the package that this processor is best served by."""
     found = []
     for path in sorted(Path(__file__).parent.glob("*/cpu*.py")):
-        if path.stem == "cpu_bf16" and not uses_bfloat16():
+        if path.stem == ("cpu_float32" if uses_bfloat16() else "cpu_bf16"):
             continue
         module = import_module(f"{__package__}.{path.parent.name}.{path.stem}")
         found += [value for value in vars(module).values() if isinstance(value, Kernel)]

@@ -21,26 +21,37 @@ class OpacityGrid(nn.Module):
         step: length of a marching bin inside the box, model units.
         contracted: whether the cube holds all of space (`sightline.kernels.marching.contract`).
         initial: value that every cell starts with, so that rays sample everywhere at first.
+        threshold: cells that are not more opaque than this are empty to those who march.
     """
 
     opacity: Tensor
 
-    def __init__(self, side: int, step: float, contracted: bool, initial: float = 0.02):
+    def __init__(
+        self, side: int, step: float, contracted: bool, initial: float = 0.02, threshold: float = 0.0
+    ):
         super().__init__()
-        self.side, self.step, self.contracted = side, step, contracted
+        self.side, self.step, self.contracted, self.threshold = side, step, contracted, threshold
         self.register_buffer("opacity", torch.full((side, side, side), initial))
-        self._coarse: Tensor | None = None
+        self._summary: tuple[Tensor, Tensor] | None = None
 
     @property
     def coarse(self) -> Tensor:
         """Maxima of the grid's blocks (b, b, b), made again after the grid was loaded or changed."""
-        if self._coarse is None or self._coarse.device != self.opacity.device:
-            self._coarse = occupancy.coarsen(self.opacity)
-        return self._coarse
+        return self._summarised()[0]
+
+    @property
+    def marks(self) -> Tensor:
+        """Bits of the cells above the threshold, see `sightline.kernels.occupancy.summarise`."""
+        return self._summarised()[1]
+
+    def _summarised(self) -> tuple[Tensor, Tensor]:
+        if self._summary is None or self._summary[0].device != self.opacity.device:
+            self._summary = occupancy.summarise(self.opacity, self.threshold)
+        return self._summary
 
     def changed(self) -> None:
         """Say that `opacity` was written to."""
-        self._coarse = None
+        self._summary = None
 
     def _load_from_state_dict(self, *arguments: Any) -> None:
         super()._load_from_state_dict(*arguments)
@@ -57,7 +68,10 @@ class OpacityGrid(nn.Module):
     @torch.no_grad()
     def observe(self, cube: Float[Tensor, "n 3"], sigmas: Float[Tensor, "n"], rate: float) -> None:
         """Let the cells of unit-cube points follow the densities (per model unit) found there."""
-        occupancy.observe(self.opacity, self.coarse, cube, sigmas, self.step, self.contracted, rate)
+        coarse, marks = self._summarised()
+        occupancy.observe(
+            self.opacity, coarse, cube, sigmas, self.step, self.contracted, rate, marks, self.threshold
+        )
 
     @torch.no_grad()
     def refresh(

@@ -1,33 +1,21 @@
-"""Choosing where along rays a field is asked, from an opacity grid.
-
-Bins with matter are found by marching; their weights, with the grid's opacities, tell what can be seen;
-samples are then drawn from these weights. The grid stands in for the coarse network of NeRF's hierarchical
-sampling, at no network cost.
-"""
-
-from dataclasses import dataclass
+"""Choosing where along rays a field is asked, from an opacity grid: see `sightline.kernels.sampling`."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sightline.kernels.importance import resample
-from sightline.kernels.marching import MarchSettings, march
+from sightline.kernels import sampling
+from sightline.kernels.marching import MarchSettings
 from sightline.kernels.packed import Samples
-from sightline.kernels.visibility import bin_weights
+from sightline.kernels.sampling import SamplerSettings
 from sightline.rendering.opacity_grid import OpacityGrid
 
+__all__ = ["SamplerSettings", "random_seed", "sample"]
 
-@dataclass(frozen=True)
-class SamplerSettings:
-    """How many samples a ray gets, and how they spread."""
 
-    samples: int
-    """samples of a ray whose way is opaque in the grid; others get fewer"""
-    per_bin: int = 4
-    """at most this many samples for each bin with matter"""
-    floor: float = 0.01
-    """part of the weight that is spread evenly over all visible bins, so that the grid's errors are found"""
+def random_seed() -> int:
+    """Draw a 32-bit seed from PyTorch's own generator."""
+    return int(torch.randint(1 << 32, (1,)))
 
 
 def sample(
@@ -43,13 +31,6 @@ def sample(
     Args:
         jitter: draw each sample at random within its share of the weight (training), or take the middle.
     """
-    bins, opacities = march(origins, directions, grid.opacity, grid.coarse, marching)
-    weights, opacity = bin_weights(
-        bins, opacities, marching.largest, marching.least_transmittance, settings.floor
-    )
-    # What the grid calls opaque is worth the full number of samples; empty rays get none.
-    wanted = torch.ceil(settings.samples * opacity.clamp(max=1)).long()
-    counts = torch.minimum(wanted, bins.counts * settings.per_bin)
-    total = int(counts.sum())
-    place = torch.rand(total, device=weights.device) if jitter else weights.new_full((total,), 0.5)
-    return resample(bins, weights, counts, place)
+    seed = random_seed() if jitter else None
+    marks = grid.marks if grid.threshold == marching.threshold else None
+    return sampling.sample(origins, directions, grid.opacity, grid.coarse, marching, settings, seed, marks)

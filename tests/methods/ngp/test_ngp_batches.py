@@ -136,6 +136,6 @@ def test_few_images_are_held_and_all_take_their_turn(monkeypatch: pytest.MonkeyP
     for _ in range(30):
         views = set(addresses(next(pool))[:, 0].tolist())
         assert len(views) == 2
-        assert len(pool._images) == 2
+        assert len(pool._pixels._held) == 2
         seen |= views
     assert seen == set(range(VIEWS))

@@ -6,7 +6,8 @@ import pytest
 import torch
 from ngp_cases import SMALL
 
-from sightline.methods.ngp.field import HashField, truncated_exp
+from sightline.kernels.photometric import truncated_exp
+from sightline.methods.ngp.field import HashField
 from sightline.networks.encodings import spherical_harmonics
 
 
@@ -67,7 +68,7 @@ def test_gradients_reach_all_parameters(field: HashField) -> None:
 
 def test_truncated_exp_keeps_its_gradient_beyond_its_limits() -> None:
     x = torch.tensor([-20.0, 0.0, 2.0, 30.0], requires_grad=True)
-    value = truncated_exp(x)
+    value = truncated_exp(x, 11.0)
     expected = torch.tensor([-11.0, 0.0, 2.0, 11.0]).exp()
     torch.testing.assert_close(value, expected)
     value.sum().backward()

@@ -19,8 +19,11 @@ from sightline.kernels.hash_encoding.vectors import make_vector_access
 
 BLOCK = 128
 
-_sum2, _add2 = make_vector_access(2, BLOCK)
-_sum4, _add4 = make_vector_access(4, BLOCK)
+# Samples between asking for entries and reading them: the table doesn't fit into the second-level cache.
+AHEAD = 32
+
+_sum2, _add2, _fetch2 = make_vector_access(2, BLOCK)
+_sum4, _add4, _fetch4 = make_vector_access(4, BLOCK)
 
 _P1 = np.uint32(2654435761)
 _P2 = np.uint32(805459861)
@@ -73,28 +76,26 @@ def _corners(positions, cells, size, dense, first, count, entries, weights):
         weights[6, k], weights[7, k] = wbb * gx, wbb * fx
 
 
-@kernel(
-    "void(T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[:,::1], boolean, int64,"
-    " int64)"
-)
-def _forward(positions, table, cells, sizes, offsets, dense, out, vectors, start, stop):
+@inline
+def encode_range(positions, table, cells, sizes, offsets, dense, out, vectors, start, stop):
+    """Encode samples start … stop - 1; `vectors` where the table is float32."""
     features = table.shape[1]
     entries = np.empty((8, BLOCK), np.uint32)
     weights = np.empty((8, BLOCK), table.dtype)
-    for first in range(start, stop, BLOCK):
-        count = min(BLOCK, stop - first)
-        for level in range(len(cells)):
+    # Level by level, so that the caches hold as much as they can of one level's entries.
+    for level in range(len(cells)):
+        rows = table[offsets[level] : offsets[level] + sizes[level]]
+        t, e, w = rows.ctypes.data, entries.ctypes.data, weights.ctypes.data
+        for first in range(start, stop, BLOCK):
+            count = min(BLOCK, stop - first)
             _corners(positions, cells[level], sizes[level], dense[level], first, count, entries, weights)
-            rows = table[offsets[level] : offsets[level] + sizes[level]]
-            t, e, w = rows.ctypes.data, entries.ctypes.data, weights.ctypes.data
             if vectors and features == 4:
-                out0, out1, out2, out3 = (
-                    out[4 * level],
-                    out[4 * level + 1],
-                    out[4 * level + 2],
-                    out[4 * level + 3],
-                )
+                out0, out1 = out[4 * level], out[4 * level + 1]
+                out2, out3 = out[4 * level + 2], out[4 * level + 3]
+                for k in range(min(AHEAD, count)):
+                    _fetch4(t, e + 4 * k)
                 for k in range(count):
+                    _fetch4(t, e + 4 * min(k + AHEAD, count - 1))
                     a, b, c, d = _sum4(t, e + 4 * k, w + 4 * k)
                     out0[first + k] = a
                     out1[first + k] = b
@@ -102,7 +103,10 @@ def _forward(positions, table, cells, sizes, offsets, dense, out, vectors, start
                     out3[first + k] = d
             elif vectors and features == 2:
                 out0, out1 = out[2 * level], out[2 * level + 1]
+                for k in range(min(AHEAD, count)):
+                    _fetch2(t, e + 4 * k)
                 for k in range(count):
+                    _fetch2(t, e + 4 * min(k + AHEAD, count - 1))
                     a, b = _sum2(t, e + 4 * k, w + 4 * k)
                     out0[first + k] = a
                     out1[first + k] = b
@@ -115,8 +119,18 @@ def _forward(positions, table, cells, sizes, offsets, dense, out, vectors, start
                         out[features * level + feature, first + k] = total
 
 
-@kernel("void(T[:,::1], T[:,::1], T[:,::1], int64, int64, boolean, int64, boolean, int64, int64)")
-def _scatter(positions, gradient, rows, cells, size, dense, first_row, vectors, segment_start, segment_stop):
+@kernel(
+    "void(T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[:,::1], boolean, int64,"
+    " int64)"
+)
+def _forward(positions, table, cells, sizes, offsets, dense, out, vectors, start, stop):
+    encode_range(positions, table, cells, sizes, offsets, dense, out, vectors, start, stop)
+
+
+@inline
+def scatter_level(
+    positions, gradient, rows, cells, size, dense, first_row, vectors, segment_start, segment_stop
+):
     """Add one level's gradient to the entries [segment_start, segment_stop) of its rows."""
     features = rows.shape[1]
     entries = np.empty((8, BLOCK), np.uint32)
@@ -130,7 +144,10 @@ def _scatter(positions, gradient, rows, cells, size, dense, first_row, vectors, 
         if whole and features == 4:
             row0, row1 = gradient[first_row], gradient[first_row + 1]
             row2, row3 = gradient[first_row + 2], gradient[first_row + 3]
+            for k in range(min(AHEAD, count)):
+                _fetch4(t, e + 4 * k)
             for k in range(count):
+                _fetch4(t, e + 4 * min(k + AHEAD, count - 1))
                 n = first + k
                 a, b, c, d = (
                     np.float32(row0[n]),
@@ -142,7 +159,10 @@ def _scatter(positions, gradient, rows, cells, size, dense, first_row, vectors, 
                     _add4(t, e + 4 * k, w + 4 * k, (a, b, c, d))
         elif whole and features == 2:
             row0, row1 = gradient[first_row], gradient[first_row + 1]
+            for k in range(min(AHEAD, count)):
+                _fetch2(t, e + 4 * k)
             for k in range(count):
+                _fetch2(t, e + 4 * min(k + AHEAD, count - 1))
                 a, b = np.float32(row0[first + k]), np.float32(row1[first + k])
                 if a != 0 or b != 0:
                     _add2(t, e + 4 * k, w + 4 * k, (a, b))
@@ -153,6 +173,13 @@ def _scatter(positions, gradient, rows, cells, size, dense, first_row, vectors, 
                     if entry >= segment_start and entry < segment_stop:
                         for feature in range(features):
                             rows[entry, feature] += weight * gradient[first_row + feature, first + k]
+
+
+@kernel("void(T[:,::1], T[:,::1], T[:,::1], int64, int64, boolean, int64, boolean, int64, int64)")
+def _scatter(positions, gradient, rows, cells, size, dense, first_row, vectors, segment_start, segment_stop):
+    scatter_level(
+        positions, gradient, rows, cells, size, dense, first_row, vectors, segment_start, segment_stop
+    )
 
 
 @kernel(
@@ -204,7 +231,8 @@ def _position_gradient(positions, table, gradient, cells, sizes, offsets, dense,
                     )
 
 
-def _layout(levels: HashLevels) -> tuple[np.ndarray, ...]:
+def layout(levels: HashLevels) -> tuple[np.ndarray, ...]:
+    """Cells, entries and first entry of each level, and whether it is dense, as kernels take them."""
     return levels.resolutions, levels.sizes, levels.offsets, levels.dense
 
 
@@ -218,7 +246,7 @@ def encode(positions: Tensor, table: Tensor, levels: HashLevels) -> Tensor:
         len(positions),
         positions.detach().numpy(),
         rows,
-        *_layout(levels),
+        *layout(levels),
         out.numpy(),
         rows.dtype == np.float32,
         multiple=BLOCK,
@@ -254,7 +282,7 @@ def position_gradient(positions: Tensor, table: Tensor, gradient: Tensor, levels
         positions.detach().numpy(),
         rows,
         gradient.detach().numpy(),
-        *_layout(levels),
+        *layout(levels),
         out.numpy(),
         multiple=BLOCK,
     )

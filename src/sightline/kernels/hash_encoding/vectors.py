@@ -92,6 +92,33 @@ def _make_scatter(features: int, stride: int):
     return scatter
 
 
+def _make_prefetch(features: int, stride: int):
+    @intrinsic
+    def prefetch(typing, rows, entries):
+        """Ask for the eight corners' entries, which a later call will read, without waiting for them."""
+        signature = types.void(types.int64, types.int64)
+
+        def generate(context, builder, signature, arguments):
+            table, entry_at = arguments
+            byte = ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
+            function = builder.module.globals.get("llvm.prefetch.p0i8")
+            if function is None:
+                function = ir.Function(builder.module, kind, "llvm.prefetch.p0i8")
+            # To be read, kept in all caches, data.
+            how = [ir.Constant(_I32, value) for value in (0, 3, 1)]
+            for corner in range(_CORNERS):
+                place = ir.Constant(_I64, corner * stride)
+                entry = builder.load(builder.gep(_pointer(builder, entry_at, _I32), [place]))
+                offset = builder.mul(builder.zext(entry, _I64), ir.Constant(_I64, 4 * features))
+                builder.call(function, [builder.inttoptr(builder.add(table, offset), byte), *how])
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return prefetch
+
+
 def make_vector_access(features: int, stride: int):
-    """Make the functions `weighted_sum` and `scatter` for a number of features (2 or 4)."""
-    return _make_weighted_sum(features, stride), _make_scatter(features, stride)
+    """Make the functions `weighted_sum`, `scatter` and `prefetch` for a number of features (2 or 4)."""
+    return tuple(make(features, stride) for make in (_make_weighted_sum, _make_scatter, _make_prefetch))

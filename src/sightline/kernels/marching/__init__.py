@@ -5,14 +5,18 @@ from torch import Tensor
 from sightline.kernels import use_compiled
 from sightline.kernels.marching import reference
 from sightline.kernels.marching.grid import MarchSettings, contract, uncontract
-from sightline.kernels.occupancy import coarsen
 from sightline.kernels.packed import Intervals, Samples
 
 __all__ = ["MarchSettings", "contract", "locate", "march", "uncontract"]
 
 
 def march(
-    origins: Tensor, directions: Tensor, grid: Tensor, coarse: Tensor | None, settings: MarchSettings
+    origins: Tensor,
+    directions: Tensor,
+    grid: Tensor,
+    coarse: Tensor | None,
+    settings: MarchSettings,
+    marks: Tensor | None = None,
 ) -> tuple[Intervals, Tensor]:
     """Cut rays into bins and keep those in which the grid holds matter.
 
@@ -22,6 +26,8 @@ def march(
         grid: (side, side, side) opacity of a bin in each cell of `contract`'s unit cube, indexed [z, y, x].
         coarse: maxima of the grid's blocks (`sightline.kernels.occupancy.coarsen`); found here where None.
         settings: see `MarchSettings`.
+        marks: marks of the cells above `settings.threshold` (`sightline.kernels.occupancy.summarise`); found
+            here where None.
 
     Returns:
         The bins that were kept, and the grid's opacity in each. Not differentiable.
@@ -30,7 +36,7 @@ def march(
         return reference.march(origins, directions, grid, settings)
     from sightline.kernels.marching import cpu
 
-    return cpu.march(origins, directions, grid, coarsen(grid) if coarse is None else coarse, settings)
+    return cpu.march(origins, directions, grid, coarse, settings, marks)
 
 
 def locate(origins: Tensor, directions: Tensor, samples: Samples, contracted: bool) -> Tensor:

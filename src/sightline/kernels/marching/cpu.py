@@ -11,8 +11,11 @@ from torch import Tensor
 from sightline.kernels import parallel
 from sightline.kernels.compiling import inline, kernel
 from sightline.kernels.marching.grid import MarchSettings
-from sightline.kernels.occupancy.reference import BLOCK, SHIFT
+from sightline.kernels.occupancy import summarise
+from sightline.kernels.occupancy.reference import BLOCK, MARK_BLOCK, MARK_SHIFT
 from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
+
+_LOW = np.int32(MARK_BLOCK - 1)
 
 
 @inline
@@ -47,73 +50,135 @@ def _slab(o, d, reach):
 
 
 @inline
-def _leave(o, inverse, block, size):
-    """Distance at which a ray leaves a block of cells along one axis of the box [-1, 1]."""
-    upper = np.float32(block + 1) if inverse > np.float32(0) else np.float32(block)
-    return (upper * size - np.float32(1) - o) * inverse
+def _is_marked(marks, i, j, k):
+    shift = np.int32(MARK_SHIFT)
+    place = ((k & _LOW) << 2 * shift) | ((j & _LOW) << shift) | (i & _LOW)
+    return (marks[k >> shift, j >> shift, i >> shift] >> np.uint64(place)) & np.uint64(1) != 0
+
+
+@inline
+def _cell(x, cells, top):
+    return min(max(np.int32(x * cells), np.int32(0)), top)
+
+
+@inline
+def _block_walk(o, d, inverse, enter, block_size, blocks):
+    """First block of a ray along an axis, its direction, the distance at its end, and from end to end."""
+    place = (o + enter * d + np.float32(1)) / block_size
+    block = min(max(np.int32(place), np.int32(0)), blocks - np.int32(1))
+    way = np.int32(1) if inverse > np.float32(0) else np.int32(-1)
+    edge = np.float32(block + (np.int32(1) if way > 0 else np.int32(0)))
+    return block, way, (edge * block_size - np.float32(1) - o) * inverse, block_size * abs(inverse)
+
+
+@inline
+def _march_box(
+    ox, oy, oz, dx, dy, dz, vx, vy, vz, enter, end, grid, coarse, marks, step, threshold, largest, least,
+    max_bins, starts, ends, opacities, write,
+):  # fmt: skip
+    """Bins of equal length, through blocks of the box one after the other (Amanatides and Woo 1987)."""
+    one, half = np.float32(1), np.float32(0.5)
+    cells, top = np.float32(grid.shape[0]), np.int32(grid.shape[0] - 1)
+    block_size, blocks = np.float32(2 * BLOCK) / cells, np.int32(coarse.shape[0])
+    i, way_i, next_x, across_x = _block_walk(ox, dx, vx, enter, block_size, blocks)
+    j, way_j, next_y, across_y = _block_walk(oy, dy, vy, enter, block_size, blocks)
+    k, way_k, next_z, across_z = _block_walk(oz, dz, vz, enter, block_size, blocks)
+    per_step = one / step
+    zero, nothing = np.int32(0), np.float32(0)
+    light, t, done = one, enter, 0
+    while t < end and light >= least:
+        leave = min(min(next_x, next_y), min(next_z, end))
+        if coarse[k, j, i] > threshold:
+            # Bins whose middle lies in the block, and one more on either side for rounding.
+            first = max(done, np.int64((t - enter) * per_step - half))
+            done = min(np.int64((leave - enter) * per_step + half) + 1, max_bins)
+            for n in range(first, done):
+                start = enter + np.float32(n) * step
+                if start >= end or light < least:
+                    break
+                stop = min(enter + np.float32(n + 1) * step, end)
+                middle = (start + stop) * half
+                x = _cell((ox + middle * dx + one) * half, cells, top)
+                y = _cell((oy + middle * dy + one) * half, cells, top)
+                z = _cell((oz + middle * dz + one) * half, cells, top)
+                if _is_marked(marks, x, y, z):
+                    opacity = grid[z, y, x]
+                    starts[write], ends[write], opacities[write] = start, stop, opacity
+                    light *= one - min(opacity, largest)
+                    write += 1
+        # Selections, not branches: which way a ray leaves cannot be predicted.
+        in_x = (next_x <= next_y) & (next_x <= next_z)
+        in_y = (next_y <= next_z) & (not in_x)
+        in_z = not (in_x or in_y)
+        i += way_i if in_x else zero
+        j += way_j if in_y else zero
+        k += way_k if in_z else zero
+        next_x += across_x if in_x else nothing
+        next_y += across_y if in_y else nothing
+        next_z += across_z if in_z else nothing
+        if min(min(i, j), k) < 0 or max(max(i, j), k) >= blocks:
+            break
+        t = leave
+    return write
+
+
+@inline
+def _march_space(
+    ox, oy, oz, dx, dy, dz, enter, end, grid, coarse, marks, step, threshold, largest, least, max_bins,
+    starts, ends, opacities, write,
+):  # fmt: skip
+    """Bins through contracted space, which grow outside the box."""
+    one, half = np.float32(1), np.float32(0.5)
+    cells, top = np.float32(grid.shape[0]), np.int32(grid.shape[0] - 1)
+    bins, t, light = 0, enter, one
+    while t < end and bins < max_bins and light >= least:
+        bins += 1
+        radius = max(one, max(abs(ox + t * dx), max(abs(oy + t * dy), abs(oz + t * dz))))
+        stop = min(t + step * (radius * radius), end)
+        middle = (t + stop) * half
+        x, y, z = to_cube(ox + middle * dx, oy + middle * dy, oz + middle * dz, True)
+        i, j, k = _cell(x, cells, top), _cell(y, cells, top), _cell(z, cells, top)
+        if _is_marked(marks, i, j, k):
+            opacity = grid[k, j, i]
+            starts[write], ends[write], opacities[write] = t, stop, opacity
+            light *= one - min(opacity, largest)
+            write += 1
+        t = stop
+    return write
 
 
 @inline
 def march_ray(
-    ox, oy, oz, dx, dy, dz, grid, coarse, contracted, step, near, far, threshold, largest, least, max_bins,
-    starts, ends, opacities, write,
+    ox, oy, oz, dx, dy, dz, grid, coarse, marks, contracted, step, near, far, threshold, largest, least,
+    max_bins, starts, ends, opacities, write,
 ):  # fmt: skip
     """Write the bins of one ray that hold matter from position `write` on; gives the position after them."""
-    side = grid.shape[0]
-    cells = np.float32(side)
-    half, one = np.float32(0.5), np.float32(1)
-    zero, top = np.int32(0), np.int32(side - 1)
-    reach = far if contracted else one
-    size = np.float32(2 * BLOCK) / cells
-    per_step = one / step
+    reach = far if contracted else np.float32(1)
     ax, bx, vx = _slab(ox, dx, reach)
     ay, by, vy = _slab(oy, dy, reach)
     az, bz, vz = _slab(oz, dz, reach)
     enter = max(near, max(ax, max(ay, az)))
     end = min(bx, min(by, bz))
-    bins = 0
-    t, light = enter, one
-    while t < end and bins < max_bins and light >= least:
-        bins += 1
-        if contracted:
-            radius = max(one, max(abs(ox + t * dx), max(abs(oy + t * dy), abs(oz + t * dz))))
-            stop = min(t + step * (radius * radius), end)
-        else:
-            stop = min(enter + np.float32(bins) * step, end)
-        middle = (t + stop) * half
-        x, y, z = ox + middle * dx, oy + middle * dy, oz + middle * dz
-        x, y, z = to_cube(x, y, z, contracted)
-        i = min(max(np.int32(x * cells), zero), top)
-        j = min(max(np.int32(y * cells), zero), top)
-        k = min(max(np.int32(z * cells), zero), top)
-        a, b, c = k >> SHIFT, j >> SHIFT, i >> SHIFT
-        if coarse[a, b, c] > threshold:
-            opacity = grid[k, j, i]
-            if opacity > threshold:
-                starts[write] = t
-                ends[write] = stop
-                opacities[write] = opacity
-                light *= one - min(opacity, largest)
-                write += 1
-        elif not contracted:
-            # Bins whose middles lie in this empty block are passed over. One too few is no harm.
-            leave = _leave(ox, vx, c, size)
-            leave = min(leave, min(_leave(oy, vy, b, size), _leave(oz, vz, a, size)))
-            jump = np.int64((min(leave, end) - enter) * per_step - half)
-            if jump > bins:
-                bins = jump
-                stop = min(enter + np.float32(bins) * step, end)
-        t = stop
-    return write
+    if enter >= end:
+        return write
+    if contracted:
+        return _march_space(
+            ox, oy, oz, dx, dy, dz, enter, end, grid, coarse, marks, step, threshold, largest, least,
+            max_bins, starts, ends, opacities, write,
+        )  # fmt: skip
+    return _march_box(
+        ox, oy, oz, dx, dy, dz, vx, vy, vz, enter, end, grid, coarse, marks, step, threshold, largest, least,
+        max_bins, starts, ends, opacities, write,
+    )  # fmt: skip
 
 
 @kernel(
-    "void(float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1], boolean, float32, float32,"
-    " float32, float32, float32, float32, int64, float32[::1], float32[::1], float32[::1], int64[::1], int64,"
-    " int64)"
+    "void(float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1], uint64[:,:,::1], boolean,"
+    " float32, float32, float32, float32, float32, float32, int64, float32[::1], float32[::1], float32[::1],"
+    " int64[::1], int64, int64)"
 )
 def _march(
-    origins, directions, grid, coarse, contracted, step, near, far, threshold, largest, least,
+    origins, directions, grid, coarse, marks, contracted, step, near, far, threshold, largest, least,
     max_bins, starts, ends, opacities, counts, first, last,
 ):  # fmt: skip
     write = first * max_bins
@@ -121,7 +186,7 @@ def _march(
         after = march_ray(
             origins[ray, 0], origins[ray, 1], origins[ray, 2],
             directions[ray, 0], directions[ray, 1], directions[ray, 2],
-            grid, coarse, contracted, step, near, far, threshold, largest, least, max_bins,
+            grid, coarse, marks, contracted, step, near, far, threshold, largest, least, max_bins,
             starts, ends, opacities, write,
         )  # fmt: skip
         counts[ray] = after - write
@@ -156,8 +221,26 @@ def march_numbers(settings: MarchSettings) -> tuple:
     return settings.contracted, *numbers, settings.max_bins
 
 
+def grid_arrays(
+    grid: Tensor, coarse: Tensor | None, marks: Tensor | None, threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A grid with its maxima and marks as kernels take them; what is not given is found."""
+    if coarse is None or marks is None:
+        coarse, marks = summarise(grid, threshold)
+    return (
+        grid.float().contiguous().numpy(),
+        coarse.float().contiguous().numpy(),
+        marks.numpy().view(np.uint64),
+    )
+
+
 def march(
-    origins: Tensor, directions: Tensor, grid: Tensor, coarse: Tensor, settings: MarchSettings
+    origins: Tensor,
+    directions: Tensor,
+    grid: Tensor,
+    coarse: Tensor | None,
+    settings: MarchSettings,
+    marks: Tensor | None,
 ) -> tuple[Intervals, Tensor]:
     """Find the bins with matter; see `sightline.kernels.marching.march`."""
     rays = len(origins)
@@ -166,8 +249,8 @@ def march(
     starts, ends, opacities = (np.empty(capacity, np.float32) for _ in range(3))
     counts = np.zeros(rays, np.int64)
     ranges = parallel.split(rays, parallel.part_count(rays, 128))
-    arrays = [t.float().contiguous().numpy() for t in (origins, directions, grid, coarse)]
-    fixed = (*arrays, *march_numbers(settings))
+    arrays = [t.float().contiguous().numpy() for t in (origins, directions)]
+    fixed = (*arrays, *grid_arrays(grid, coarse, marks, settings.threshold), *march_numbers(settings))
     function = _march.compiled()
     if ranges:
         parallel.run(

@@ -64,7 +64,12 @@ def sum_weight_gradients(
     parallel.run(
         [lambda k=k, a=a, b=b: function(*arguments, sums[k], a, b) for k, (a, b) in enumerate(ranges)]
     )
-    total, gradients, offset = sums.sum(0), [], 0
+    return split_gradient(sums.sum(0), weights, widths)
+
+
+def split_gradient(total: np.ndarray, weights: list[Tensor], widths: np.ndarray) -> list[Tensor]:
+    """Cut a flat gradient to the padded matrices into one for each matrix."""
+    gradients, offset = [], 0
     for layer, weight in enumerate(weights):
         rows, columns = int(widths[layer + 1]), int(widths[layer])
         matrix = total[offset : offset + rows * columns].reshape(rows, columns)

@@ -127,8 +127,9 @@ def _layers(packed, widths, blocks):
 _ARRAYS = "T[:,::1], T[:,::1], int64[::1], T[::1], int64[::1]"
 
 
-@kernel(f"void({_ARRAYS}, T[:,::1], int64, int64)")
-def _forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
+@inline
+def walk_forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
+    """Outputs of samples start … stop - 1, block by block."""
     blocks = np.empty((len(widths), widths.max(), BLOCK), out.dtype)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
@@ -141,10 +142,11 @@ def _forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
                 target[first + s] = row[s]
 
 
-@kernel(f"void({_ARRAYS}, T[::1], T[:,::1], T[:,::1], T[::1], int64, int64)", fastmath=FAST_REDUCTION)
-def _backward(
+@inline(fastmath=FAST_REDUCTION)
+def walk_backward(
     inputs, per_ray, ray_indices, packed, widths, transposed, upstream, to_inputs, to_weights, start, stop
 ):
+    """Gradients to the inputs, written to `to_inputs` (which may be `inputs`), and the weights, added."""
     layers = len(widths) - 1
     widest = widths.max()
     blocks = np.empty((layers + 1, widest, BLOCK), upstream.dtype)
@@ -180,7 +182,21 @@ def _backward(
                 target[first + s] = row[s]
 
 
-def _pack(weights: list[Tensor]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+@kernel(f"void({_ARRAYS}, T[:,::1], int64, int64)")
+def _forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
+    walk_forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop)
+
+
+@kernel(f"void({_ARRAYS}, T[::1], T[:,::1], T[:,::1], T[::1], int64, int64)", fastmath=FAST_REDUCTION)
+def _backward(
+    inputs, per_ray, ray_indices, packed, widths, transposed, upstream, to_inputs, to_weights, start, stop
+):
+    walk_backward(
+        inputs, per_ray, ray_indices, packed, widths, transposed, upstream, to_inputs, to_weights, start, stop
+    )
+
+
+def pack(weights: list[Tensor]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Flatten the padded matrices, also transposed; and give the padded widths."""
     padded = [pad(weight) for weight in weights]
     widths = np.array([padded[0].shape[1], *(matrix.shape[0] for matrix in padded)], np.int64)
@@ -194,7 +210,7 @@ def forward(
     """Outputs (out, n) of inputs (in, n), both contiguous."""
     samples = inputs.shape[1]
     out = inputs.new_empty(weights[-1].shape[0], samples)
-    flat, _, widths = _pack(weights)
+    flat, _, widths = pack(weights)
     function = _forward.compiled(flat.dtype)
     shared, indices = shared_inputs(inputs, per_ray, ray_indices)
     parallel.over_ranges(
@@ -212,7 +228,7 @@ def backward(
 ) -> tuple[Tensor, list[Tensor]]:
     """Gradients to the inputs (in, n) and to each matrix, from (out, n) for the outputs."""
     samples = inputs.shape[1]
-    flat, transposed, widths = _pack(weights)
+    flat, transposed, widths = pack(weights)
     to_inputs = torch.empty_like(inputs)
     fixed = (inputs.detach().numpy(), *shared_inputs(inputs, per_ray, ray_indices), flat, widths, transposed)
     varying = (upstream.numpy(), to_inputs.numpy())

@@ -56,8 +56,9 @@ def _layers(packed, widths, y, pairs, plain):
 _ARRAYS = "float32[:,::1], float32[:,::1], int64[::1], uint32[::1], int64[::1]"
 
 
-@kernel(f"void({_ARRAYS}, float32[:,::1], int64, int64)")
-def _forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
+@inline
+def walk_forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
+    """Outputs of samples start … stop - 1, block by block."""
     widest = widths.max()
     y = np.empty((widest, BLOCK), np.float32)
     pairs = np.empty((len(widths), widest // 2, BLOCK), np.uint32)
@@ -72,10 +73,11 @@ def _forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
                 target[first + s] = row[s]
 
 
-@kernel(f"void({_ARRAYS}, uint32[::1], float32[:,::1], float32[:,::1], float32[::1], int64, int64)")
-def _backward(
+@inline
+def walk_backward(
     inputs, per_ray, ray_indices, packed, widths, transposed, upstream, to_inputs, to_weights, start, stop
 ):
+    """Gradients to the inputs, written to `to_inputs` (which may be `inputs`), and the weights, added."""
     layers = len(widths) - 1
     widest = widths.max()
     y = np.empty((widest, BLOCK), np.float32)
@@ -121,13 +123,27 @@ def _backward(
                 target[first + s] = row[s]
 
 
+@kernel(f"void({_ARRAYS}, float32[:,::1], int64, int64)")
+def _forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
+    walk_forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop)
+
+
+@kernel(f"void({_ARRAYS}, uint32[::1], float32[:,::1], float32[:,::1], float32[::1], int64, int64)")
+def _backward(
+    inputs, per_ray, ray_indices, packed, widths, transposed, upstream, to_inputs, to_weights, start, stop
+):
+    walk_backward(
+        inputs, per_ray, ray_indices, packed, widths, transposed, upstream, to_inputs, to_weights, start, stop
+    )
+
+
 def _words(matrix: np.ndarray) -> np.ndarray:
     """A matrix as words of two bfloat16, pairs along its rows."""
     halves = torch.from_numpy(np.ascontiguousarray(matrix)).to(torch.bfloat16).view(torch.int16)
     return halves.numpy().view(np.uint32).ravel()
 
 
-def _packed(weights: list[Tensor]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def pack(weights: list[Tensor]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The matrices in words, also transposed, and the padded widths."""
     matrices = [pad(weight) for weight in weights]
     widths = np.array([matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices)], np.int64)
@@ -141,7 +157,7 @@ def forward(
     """Outputs (out, n) of inputs (in, n), both contiguous float32."""
     samples = inputs.shape[1]
     out = inputs.new_empty(weights[-1].shape[0], samples)
-    flat, _, widths = _packed(weights)
+    flat, _, widths = pack(weights)
     arrays = (
         inputs.detach().numpy(),
         *shared_inputs(inputs, per_ray, ray_indices),
@@ -162,7 +178,7 @@ def backward(
 ) -> tuple[Tensor, list[Tensor]]:
     """Gradients to the inputs (in, n) and to each matrix, from (out, n) for the outputs."""
     samples = inputs.shape[1]
-    flat, transposed, widths = _packed(weights)
+    flat, transposed, widths = pack(weights)
     to_inputs = torch.empty_like(inputs)
     fixed = (inputs.detach().numpy(), *shared_inputs(inputs, per_ray, ray_indices), flat, widths, transposed)
     arguments = (*fixed, upstream.numpy(), to_inputs.numpy())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from sightline.geometry import Cameras
 
 # Rays that are made together: making them costs some fixed time, mostly for lenses.
 POOL = 1 << 16
-# Decoded images that are held at once. Captures beyond it are gone through a part at a time.
-RESIDENT_BYTES = 1 << 31
+# Decoded images that are held at once, and for a moment twice. Captures beyond it are gone through a part at
+# a time.
+RESIDENT_BYTES = 1 << 30
 # Part of the resident images that each new pool replaces.
 _ROTATION = 0.125
 
@@ -56,8 +58,7 @@ class RayPool:
         self.generator, self.count = generator, count
         self.sizes = torch.stack([cameras.width, cameras.height], -1).cpu()
         self._resident = self._choose_resident()
-        self._images: dict[int, Tensor] = {}
-        self._usable: dict[int, Tensor] = {}
+        self._pixels = _Pixels(capture, views, self.sizes)
         self._pool: tuple[Tensor, ...] | None = None
         self._used = 0
         self._made_from: dict[str, Any] | None = None
@@ -104,42 +105,25 @@ class RayPool:
         return order[:fits].cpu()
 
     def _fill(self, rotate: bool = True) -> None:
-        """Draw pixels evenly over the pixels of the resident images."""
+        """Draw pixels evenly over those of the resident images."""
         if rotate and self._pool is not None:
             self._rotate()
         generator, device = self.generator, self.generator.device
         self._made_from = {"generator": generator.get_state(), "resident": self._resident.clone()}
-        self._load()
-        resident = self._resident.to(device)
-        pixels = self.sizes.to(device)[resident].double().prod(-1)
-        drawn = torch.multinomial(pixels, POOL, replacement=True, generator=generator)
-        place = torch.rand(POOL, 2, generator=generator, device=device)
+        self._pixels.hold(self._resident.tolist())
+        drawn = torch.randint(len(self._pixels), (POOL,), generator=generator, device=device).cpu()
         backgrounds = torch.rand(POOL, 3, generator=generator, device=device)
-        view = resident[drawn]
-        pixel = (place * self.sizes.to(device)[view]).long()
-        colours, keep = self._look_up(view.cpu(), pixel.cpu())
-        rays = self.cameras.rays(view.cpu(), pixel.cpu().double() + 0.5)
+        view, pixel = self._pixels.places(drawn)
+        colours, keep = self._pixels.colours[drawn], self._pixels.usable
+        rays = self.cameras.rays(view, pixel.double() + 0.5)
         columns = (rays.origins, rays.directions, colours.float() / 255, backgrounds.cpu())
         if keep is not None:
+            keep = keep[drawn]
             if not keep.any():
                 raise InputError("The masks leave no pixel to train on", where=self.capture.path)
             columns = tuple(column[keep] for column in columns)
         self._pool = tuple(column.to(device) for column in columns)
         self._used = 0
-
-    def _look_up(self, view: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Colours (n, channels) uint8 of pixels, and which of them are not masked out."""
-        colours = torch.empty(len(view), self.capture.images.channels, dtype=torch.uint8)
-        keep = torch.ones(len(view), dtype=torch.bool) if self._usable else None
-        order = torch.argsort(view, stable=True)
-        ends = torch.bincount(view, minlength=len(self.views)).cumsum(0).tolist()
-        for position in self._resident.tolist():
-            rows = order[ends[position - 1] if position else 0 : ends[position]]
-            x, y = pixel[rows].unbind(-1)
-            colours[rows] = self._images[position][y, x]
-            if keep is not None:
-                keep[rows] = self._usable[position][y, x]
-        return colours, keep
 
     def _rotate(self) -> None:
         """Replace a part of the resident images by others, where not all of them fit."""
@@ -153,15 +137,53 @@ class RayPool:
         chosen = torch.randperm(len(others), generator=self.generator, device=device)[:replaced].cpu()
         self._resident = torch.cat([self._resident[replaced:], others[chosen]])
 
-    def _load(self) -> None:
-        """Decode the resident images that are not held yet, and forget the others."""
-        wanted = self._resident.tolist()
-        self._images = {k: self._images[k] for k in wanted if k in self._images}
-        new = [k for k in wanted if k not in self._images]
-        indices = [self.views[k] for k in new]
-        for k, image in zip(new, self.capture.images.load(indices), strict=True):
-            self._images[k] = torch.from_numpy(image if image.flags.writeable else image.copy())
-        if self.capture.masks is not None:
-            self._usable = {k: self._usable[k] for k in wanted if k in self._usable}
-            for k, mask in zip(new, self.capture.masks.load(indices), strict=True):
-                self._usable[k] = torch.from_numpy(mask.reshape(mask.shape[:2]) == 0)
+
+class _Pixels:
+    """The pixels of the images that are held, one image after the other in one list."""
+
+    def __init__(self, capture: Capture, views: list[int], sizes: Tensor):
+        self.capture, self.views, self.sizes = capture, views, sizes
+        self.colours = torch.empty(0, capture.images.channels, dtype=torch.uint8)
+        self.usable = None if capture.masks is None else torch.empty(0, dtype=torch.bool)
+        self._held: list[int] = []
+        self._ends = torch.zeros(0, dtype=torch.int64)
+
+    def __len__(self) -> int:
+        return len(self.colours)
+
+    def places(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Position among the views (n,) and integer x, y (n, 2) of pixels of the list."""
+        held = torch.searchsorted(self._ends, pixels, right=True)
+        view = torch.tensor(self._held)[held]
+        width = self.sizes[view, 0]
+        within = pixels - self._ends[held] + width * self.sizes[view, 1]
+        y = torch.div(within, width, rounding_mode="floor")
+        return view, torch.stack([within - y * width, y], -1)
+
+    def hold(self, wanted: list[int]) -> None:
+        """Hold these positions among the views: decode those that are new, forget the others."""
+        if wanted == self._held:
+            return
+        ends = self.sizes[wanted].prod(-1).cumsum(0)
+        colours = self.colours.new_empty(int(ends[-1]), self.colours.shape[1])
+        usable = None if self.usable is None else self.usable.new_empty(len(colours))
+        old = dict(zip(self._held, self._slices(self._ends), strict=True))
+        new = dict(zip(wanted, self._slices(ends), strict=True))
+        for k in wanted:
+            if k in old:
+                colours[new[k]] = self.colours[old[k]]
+                if usable is not None and self.usable is not None:
+                    usable[new[k]] = self.usable[old[k]]
+        missing = [k for k in wanted if k not in old]
+        indices = [self.views[k] for k in missing]
+        for k, image in zip(missing, self.capture.images.load(indices), strict=True):
+            colours[new[k]] = torch.from_numpy(image.reshape(-1, image.shape[-1]).copy())
+        if usable is not None and self.capture.masks is not None:
+            for k, mask in zip(missing, self.capture.masks.load(indices), strict=True):
+                usable[new[k]] = torch.from_numpy(mask.reshape(-1) == 0)
+        self.colours, self.usable, self._held, self._ends = colours, usable, wanted, ends
+
+    @staticmethod
+    def _slices(ends: Tensor) -> list[slice]:
+        limits = [0, *ends.tolist()]
+        return [slice(a, b) for a, b in pairwise(limits)]

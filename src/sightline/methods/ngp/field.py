@@ -2,7 +2,6 @@
 
 import math
 from itertools import pairwise
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -10,10 +9,18 @@ from torch import Tensor, nn
 
 from sightline.kernels import hash_encoding, mlp
 from sightline.kernels.hash_encoding import HashLevels
+from sightline.kernels.photometric import (
+    PhotometricRays,
+    PhotometricSettings,
+    PhotometricStep,
+    photometric_step,
+    truncated_exp,
+)
 from sightline.methods.ngp.config import NgpConfig
+from sightline.rendering.opacity_grid import OpacityGrid
 
 # Densities beyond exp(±this) per model unit mean nothing, and their gradients only harm.
-_LARGEST_LOG_DENSITY = 11.0
+LARGEST_LOG_DENSITY = 11.0
 
 
 class HashField(nn.Module):
@@ -31,36 +38,35 @@ class HashField(nn.Module):
         self.density_network = _layers(density)
         self.colour_network = _layers(colour)
 
-    def encode(
-        self, cube: Float[Tensor, "n 3"], known: Float[Tensor, "n width"] | None = None
-    ) -> Float[Tensor, "n width"]:
-        """Encode positions; `known` is their encoding where it was computed before, without its gradient."""
-        return hash_encoding.encode(cube, self.table, self.levels, known)
+    def encode(self, cube: Float[Tensor, "n 3"]) -> Float[Tensor, "n width"]:
+        """Encode positions."""
+        return hash_encoding.encode(cube, self.table, self.levels)
 
     def features(self, encoded: Float[Tensor, "n width"]) -> Float[Tensor, "n geometry"]:
         """Outputs of the density network; the first column is the logarithm of the density."""
         return mlp.perceptron(encoded, list(self.density_network), narrow=self.narrow)
 
-    def density(
-        self, cube: Float[Tensor, "n 3"], encoded: Float[Tensor, "n width"] | None = None
-    ) -> Float[Tensor, "n"]:
-        """Density per model unit, from the positions' encoding where it is there already."""
-        return truncated_exp(self.features(self.encode(cube) if encoded is None else encoded)[:, 0])
+    def density(self, cube: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Density per model unit."""
+        return truncated_exp(self.features(self.encode(cube))[:, 0], LARGEST_LOG_DENSITY)
 
     def forward(
         self,
         cube: Float[Tensor, "n 3"],
         harmonics: Float[Tensor, "rays 16"],
         ray_indices: Int[Tensor, "n"],
-        known: Float[Tensor, "n width"] | None = None,
     ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n 3"]]:
-        """Density per model unit and colour in [0, 1] of samples on rays with given direction harmonics.
-
-        `known` is the positions' encoding, where it was computed before; gradients still reach the table.
-        """
-        features = self.features(self.encode(cube, known))
+        """Density per model unit and colour in [0, 1] of samples on rays with given direction harmonics."""
+        features = self.features(self.encode(cube))
         raw = mlp.perceptron(features, list(self.colour_network), harmonics, ray_indices, narrow=self.narrow)
-        return truncated_exp(features[:, 0]), torch.sigmoid(raw)
+        return truncated_exp(features[:, 0], LARGEST_LOG_DENSITY), torch.sigmoid(raw)
+
+    def photometric_step(
+        self, rays: PhotometricRays, grid: OpacityGrid, settings: PhotometricSettings
+    ) -> PhotometricStep:
+        """Loss of a batch of rays with gradients to all parameters; see `kernels.photometric`."""
+        networks = list(self.density_network), list(self.colour_network)
+        return photometric_step(self.table, *networks, rays, grid.opacity, grid.coarse, grid.marks, settings)
 
 
 def _layers(widths: list[int]) -> nn.ParameterList:
@@ -70,21 +76,3 @@ def _layers(widths: list[int]) -> nn.ParameterList:
         bound = math.sqrt(6 / inputs) if outputs > 4 else math.sqrt(3 / inputs)
         layers.append(nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound)))
     return nn.ParameterList(layers)
-
-
-class _TruncatedExp(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        value = torch.exp(x.clamp(-_LARGEST_LOG_DENSITY, _LARGEST_LOG_DENSITY))
-        ctx.save_for_backward(value)
-        return value
-
-    @staticmethod
-    def backward(ctx, *gradients: Tensor) -> Any:
-        (value,) = ctx.saved_tensors
-        return gradients[0] * value
-
-
-def truncated_exp(x: Tensor) -> Tensor:
-    """exp(x) of any shape with x clamped to ±11, whose gradient stays alive where it is clamped."""
-    return _TruncatedExp.apply(x)

@@ -10,21 +10,20 @@ from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError
 from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
-from sightline.kernels.compositing import composite
-from sightline.kernels.marching import MarchSettings, locate
+from sightline.kernels.marching import MarchSettings
 from sightline.kernels.parallel import torch_on_one_thread
-from sightline.kernels.visibility import drop_invisible
+from sightline.kernels.photometric import PhotometricRays, PhotometricSettings
 from sightline.kernels.warm import compile_all
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.ngp.batches import RayBatch, RayPool
 from sightline.methods.ngp.config import NgpConfig
-from sightline.methods.ngp.field import HashField
+from sightline.methods.ngp.field import LARGEST_LOG_DENSITY, HashField
 from sightline.methods.ngp.frame import Frame, find_frame
 from sightline.methods.ngp.optimiser import HashAdam
 from sightline.methods.ngp.scene import NgpScene
 from sightline.networks.encodings import spherical_harmonics
 from sightline.rendering.opacity_grid import OpacityGrid
-from sightline.rendering.sampler import SamplerSettings, sample
+from sightline.rendering.sampler import SamplerSettings, random_seed
 
 # Rays of the first step; later ones follow the sample budget.
 _FIRST_RAYS = 1024
@@ -81,7 +80,7 @@ class Ngp(Method):
 
     def _set_frame(self, frame: Frame) -> None:
         self._frame = frame
-        self._grid = OpacityGrid(self.config.grid, self._step, frame.contracted)
+        self._grid = OpacityGrid(self.config.grid, self._step, frame.contracted, threshold=self.config.empty)
 
     @property
     def _step(self) -> float:
@@ -114,38 +113,38 @@ class Ngp(Method):
 
     def forward(self, batch: RayBatch, progress: Progress) -> dict[str, Any]:
         """Mean squared error of the rays' colours, in sRGB."""
-        config = self.config
         with torch.no_grad():
-            sampling = self._sampling(config.samples_per_ray)
-            samples = sample(
-                batch.origins, batch.directions, self.grid, self._marching(), sampling, jitter=True
-            )
-            cube = locate(batch.origins, batch.directions, samples, self.frame.contracted)
-            encoded = self.field.encode(cube)
-            found = self.field.density(cube, encoded)
-            self.grid.observe(cube, found, config.observe_rate)
-            candidates = len(samples)
-            samples, kept = drop_invisible(samples, found, config.least_weight)
-            # Features are the slow axis in memory.
-            cube, encoded = cube[kept], encoded.T[:, kept].T
-            harmonics = spherical_harmonics(batch.directions)
-        sigmas, colours = self.field(cube, harmonics, samples.ray_indices, encoded)
-        result = composite(sigmas, colours, samples)
-        rgb, truth = result.colour, batch.colours
-        if truth.shape[1] == 4:
-            behind = batch.backgrounds if config.random_background else torch.ones_like(batch.backgrounds)
-            truth = torch.lerp(behind, truth[:, :3], truth[:, 3:])
-            rgb = rgb + (1 - result.opacity[:, None]) * behind
-        loss = (rgb - truth).square().mean()
-        # A candidate that is dropped has cost about a quarter of a sample that is trained on.
-        self._follow_budget(len(batch.origins), len(samples) + (candidates - len(samples)) // 4)
+            target, behind = batch.colours, torch.zeros_like(batch.backgrounds)
+            if target.shape[1] == 4:
+                random = self.config.random_background
+                behind = batch.backgrounds if random else torch.ones_like(batch.backgrounds)
+                target = torch.lerp(behind, target[:, :3], target[:, 3:])
+            features = spherical_harmonics(batch.directions)
+            rays = PhotometricRays(batch.origins, batch.directions, features, target, behind)
+        step = self.field.photometric_step(rays, self.grid, self._photometric())
+        self.grid.observe(step.points, step.sigmas, self.config.observe_rate)
+        # A sample that is not trained on has cost about a quarter of one that is.
+        candidates = len(step.points)
+        self._follow_budget(len(batch.origins), step.samples + (candidates - step.samples) // 4)
         return {
-            "loss": loss,
-            "psnr": -10 * torch.log10(loss.detach()),
+            "loss": step.loss,
+            "psnr": -10 * torch.log10(step.loss.detach()),
             "rays": len(batch.origins),
-            "samples": len(samples),
+            "samples": step.samples,
             "candidates": candidates,
         }
+
+    def _photometric(self) -> PhotometricSettings:
+        config = self.config
+        return PhotometricSettings(
+            levels=self.field.levels,
+            marching=self._marching(),
+            sampling=self._sampling(config.samples_per_ray),
+            seed=random_seed(),
+            least_weight=config.least_weight,
+            largest_log_density=LARGEST_LOG_DENSITY,
+            narrow=self.field.narrow,
+        )
 
     def _follow_budget(self, rays: int, samples: int) -> None:
         """Let the next step have the rays that would have taken the budget of samples now."""
