@@ -69,6 +69,28 @@ def test_the_views_of_a_split_become_pictures_by_name(trained: Run) -> None:
     )
 
 
+def test_pictures_are_never_written_among_the_users_own(trained: Run, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "0007.png").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"not empty.*photos"):
+        render_run(trained, path="orbit", frames=2, out=photos)
+    depth = tmp_path / "new_depth"
+    shutil.copytree(photos, depth)
+    with pytest.raises(InputError, match=r"not empty.*new_depth"):
+        render_run(trained, path="orbit", frames=2, out=tmp_path / "new", depth=True)
+    assert [path.read_bytes() for path in (*photos.iterdir(), *depth.iterdir())] == [b"mine", b"mine"]
+    # Beside the run they are its own, and an earlier, longer rendering is replaced.
+    for frames in (3, 2):
+        done = render_run(trained, path="orbit", frames=frames, format="png")
+        assert len(list(done.path.iterdir())) == frames
+
+
+def test_best_weights_that_do_not_exist_are_told(trained: Run) -> None:
+    with pytest.raises(InputError, match=r"no best weights.*Leave out --best"):
+        render_run(trained, path="orbit", frames=2, best=True)
+
+
 def test_transparent_frames_have_straight_colours(trained: Run) -> None:
     done = render_run(trained, path="orbit", frames=2, background="transparent")
     picture = read_image(done.path / "0000.png")

@@ -177,6 +177,12 @@ class Run:
         """
         repair_checkpoint(self.path)
         path = self.best_weights_path if best else self.weights_path
+        if best and not path.is_file():
+            raise InputError(
+                "The run has no best weights, since it was trained without validation",
+                where=path,
+                fix="Leave out --best to take the latest ones",
+            )
         method = self.method_info.method_class()(self.config)
         tensors = read_weights(path, method=self.method_name)
         method.restore(self.record.state)

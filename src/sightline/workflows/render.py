@@ -108,8 +108,11 @@ def render_run(
         fps = (frames_per_second(path) if path.lower().endswith(".json") else None) or 30.0
     target = out or run.path / "renders" / _default_name(path, variant, format)
     names = file_stems(capture.split(path).image_names) if path in SPLITS else None
+    output = _Output(target, fps, transparent, depth, names)
+    if out is not None:
+        output.refuse_full_folders()
     with counting("rendering", len(cameras)) as on_frame:
-        return _write(render, cameras, _Output(target, fps, transparent, depth, names), on_frame)
+        return _write(render, cameras, output, on_frame)
 
 
 def _choose_format(format: Format | None, path: str, background: str | None, out: Path | None) -> Format:
@@ -126,7 +129,7 @@ def _choose_format(format: Format | None, path: str, background: str | None, out
     if background == TRANSPARENT:
         if format not in (None, "png"):
             raise InputError(
-                f"A {format} cannot be transparent", where="--background", fix="Use --format png"
+                f"{format} files cannot be transparent", where="--background", fix="Use --format png"
             )
         return "png"
     return format or ("png" if path in SPLITS else "mp4")
@@ -162,6 +165,16 @@ class _Output:
     def depth_path(self) -> Path:
         return self.path.with_name(f"{self.path.stem}_depth{self.path.suffix}")
 
+    def refuse_full_folders(self) -> None:
+        """InputError where pictures would be written among files that may be somebody's photos."""
+        for path in (self.path, self.depth_path) if self.depth else (self.path,):
+            if not path.suffix and path.is_dir() and any(path.iterdir()):
+                raise InputError(
+                    "The folder for the pictures is not empty",
+                    where=path,
+                    fix="Give a new one with --out, or empty it",
+                )
+
 
 def _write(
     render: PictureRenderer, cameras: Cameras, output: _Output, on_frame: Callable[[int], None]
@@ -191,7 +204,7 @@ def _write(
     finally:
         if side is not None:
             side.close()
-    inform(f"Rendered {count} frames, {seconds / count:.2f} s each")
+    inform(f"Rendered {count} frame{'s' * (count > 1)}, {seconds / count:.2f} s each")
     return Rendered(output.path, output.depth_path if output.depth else None, count, seconds / count)
 
 
