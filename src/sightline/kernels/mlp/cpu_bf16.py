@@ -13,9 +13,17 @@ from torch import Tensor
 from sightline.kernels import parallel
 from sightline.kernels.compiling import inline, kernel
 from sightline.kernels.mlp.blocks import load_block, pad, shared_inputs, sum_weight_gradients
-from sightline.kernels.mlp.vectors import LANES, outer_tile, pack_rows, product_tile
+from sightline.kernels.mlp.vectors import (
+    LANES,
+    masked_tile,
+    outer_tile,
+    pack_rows,
+    product_tile,
+    rectified_tile,
+    rectified_tile_kept,
+)
 
-BLOCK = 512
+BLOCK = 128
 _TILE = 4 * LANES
 
 
@@ -31,26 +39,56 @@ def _product(packed, offset, outputs, pairs, x, y):
 
 
 @inline
-def _pack(rows, y, pairs, plain, rectify):
+def _hidden(packed, offset, outputs, pairs, x, out, plain, keep):
+    """The same, rectified and packed for the next layer; plain rows, too, where they are kept."""
+    for o in range(0, outputs, 4):
+        w = packed.ctypes.data + np.int64(4) * (offset + o * pairs)
+        for s in range(0, BLOCK, _TILE):
+            source = x.ctypes.data + np.int64(4) * s
+            target = out.ctypes.data + np.int64(4) * (o // 2 * BLOCK + s)
+            if keep:
+                copy = plain.ctypes.data + np.int64(2) * (o * BLOCK + s)
+                rectified_tile_kept(w, pairs, source, BLOCK, target, copy, pairs)
+            else:
+                rectified_tile(w, pairs, source, BLOCK, target, pairs)
+
+
+@inline
+def _through_hidden(packed, offset, outputs, pairs, x, out, plain, hidden):
+    """A gradient's way back through a rectified layer whose plain outputs were `hidden`."""
+    for o in range(0, outputs, 4):
+        w = packed.ctypes.data + np.int64(4) * (offset + o * pairs)
+        for s in range(0, BLOCK, _TILE):
+            source = x.ctypes.data + np.int64(4) * s
+            target = out.ctypes.data + np.int64(4) * (o // 2 * BLOCK + s)
+            place = np.int64(2) * (o * BLOCK + s)
+            masked_tile(
+                w, pairs, source, BLOCK, target, plain.ctypes.data + place, hidden.ctypes.data + place, pairs
+            )
+
+
+@inline
+def _pack(rows, y, pairs, plain):
     """Round a block of float32 rows (an even number) to pairs and plain rows."""
     for o in range(0, rows, 2):
         a = y.ctypes.data + np.int64(4) * o * BLOCK
         p = plain.ctypes.data + np.int64(2) * o * BLOCK
         out = pairs.ctypes.data + np.int64(4) * (o // 2) * BLOCK
-        pack_rows(a, a + 4 * BLOCK, out, p, p + 2 * BLOCK, BLOCK // LANES, rectify)
+        pack_rows(a, a + 4 * BLOCK, out, p, p + 2 * BLOCK, BLOCK // LANES, False)
 
 
 @inline
-def _layers(packed, widths, y, pairs, plain):
-    """Run all layers on a block whose inputs lie in y; pairs[k] and plain[k] become the inputs of layer k."""
+def _layers(packed, widths, pairs, plain, keep):
+    """Run all layers but the last: pairs[k] and, where kept, plain[k] become the inputs of layer k.
+
+    Gives where the last layer's words begin.
+    """
     offset = 0
-    _pack(widths[0], y, pairs[0], plain[0], False)
-    for layer in range(len(widths) - 1):
+    for layer in range(len(widths) - 2):
         outputs, half = widths[layer + 1], widths[layer] // 2
-        _product(packed, offset, outputs, half, pairs[layer], y)
+        _hidden(packed, offset, outputs, half, pairs[layer], pairs[layer + 1], plain[layer + 1], keep)
         offset += outputs * half
-        if layer < len(widths) - 2:
-            _pack(outputs, y, pairs[layer + 1], plain[layer + 1], True)
+    return offset
 
 
 _ARRAYS = "float32[:,::1], float32[:,::1], int64[::1], uint32[::1], int64[::1]"
@@ -59,14 +97,16 @@ _ARRAYS = "float32[:,::1], float32[:,::1], int64[::1], uint32[::1], int64[::1]"
 @inline
 def walk_forward(inputs, per_ray, ray_indices, packed, widths, out, start, stop):
     """Outputs of samples start … stop - 1, block by block."""
-    widest = widths.max()
+    last, widest = len(widths) - 2, widths.max()
     y = np.empty((widest, BLOCK), np.float32)
-    pairs = np.empty((len(widths), widest // 2, BLOCK), np.uint32)
-    plain = np.empty((len(widths), widest, BLOCK), np.uint16)
+    pairs = np.empty((last + 1, widest // 2, BLOCK), np.uint32)
+    plain = np.empty((last + 1, widest, BLOCK), np.uint16)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         load_block(inputs, per_ray, ray_indices, first, count, y[: widths[0]])
-        _layers(packed, widths, y, pairs, plain)
+        _pack(widths[0], y, pairs[0], plain[0])
+        offset = _layers(packed, widths, pairs, plain, False)
+        _product(packed, offset, widths[last + 1], widths[last] // 2, pairs[last], y)
         for o in range(out.shape[0]):
             row, target = y[o], out[o]
             for s in range(count):
@@ -78,45 +118,47 @@ def walk_backward(
     inputs, per_ray, ray_indices, packed, widths, transposed, upstream, to_inputs, to_weights, start, stop
 ):
     """Gradients to the inputs, written to `to_inputs` (which may be `inputs`), and the weights, added."""
-    layers = len(widths) - 1
-    widest = widths.max()
+    layers, widest = len(widths) - 1, widths.max()
     y = np.empty((widest, BLOCK), np.float32)
-    pairs = np.empty((layers + 1, widest // 2, BLOCK), np.uint32)
-    plain = np.empty((layers + 1, widest, BLOCK), np.uint16)
-    above_pairs = np.empty((widest // 2, BLOCK), np.uint32)
-    above = np.empty((widest, BLOCK), np.uint16)
+    pairs = np.empty((layers, widest // 2, BLOCK), np.uint32)
+    plain = np.empty((layers, widest, BLOCK), np.uint16)
+    # Gradients of a layer's outputs and of its inputs, which take turns.
+    above_pairs = np.empty((2, widest // 2, BLOCK), np.uint32)
+    above = np.empty((2, widest, BLOCK), np.uint16)
     for first in range(start, stop, BLOCK):
         count = min(BLOCK, stop - first)
         load_block(inputs, per_ray, ray_indices, first, count, y[: widths[0]])
-        _layers(packed, widths, y, pairs, plain)
-        y[: widths[layers]] = 0
+        _pack(widths[0], y, pairs[0], plain[0])
+        _layers(packed, widths, pairs, plain, True)
         for o in range(upstream.shape[0]):
             row, source = y[o], upstream[o]
             for s in range(count):
                 row[s] = source[first + s]
+            row[count:] = 0
+        y[upstream.shape[0] : widths[layers]] = 0
+        _pack(widths[layers], y, above_pairs[0], above[0])
         total, words = len(to_weights), len(packed)
         for step in range(layers):
-            layer = layers - 1 - step
+            layer, now = layers - 1 - step, step % 2
             ins, outs = widths[layer], widths[layer + 1]
             total -= ins * outs
             words -= ins * outs // 2
-            _pack(outs, y, above_pairs, above, False)
             for o in range(0, outs, 4):
                 for i in range(0, ins, 4):
                     outer_tile(
-                        above.ctypes.data + np.int64(2) * o * BLOCK,
+                        above[now].ctypes.data + np.int64(2) * o * BLOCK,
                         plain[layer].ctypes.data + np.int64(2) * i * BLOCK,
                         BLOCK // 2,
                         to_weights.ctypes.data + np.int64(4) * (total + o * ins + i),
                         ins,
                         BLOCK // (2 * LANES),
                     )
-            _product(transposed, words, ins, outs // 2, above_pairs, y)
             if layer > 0:
-                for i in range(ins):
-                    row, hidden = y[i], plain[layer, i]
-                    for s in range(BLOCK):
-                        row[s] = row[s] if hidden[s] != 0 else np.float32(0)
+                _through_hidden(
+                    transposed, words, ins, outs // 2, above_pairs[now], above_pairs[1 - now], above[1 - now],
+                    plain[layer],
+                )  # fmt: skip
+        _product(transposed, 0, to_inputs.shape[0], widths[1] // 2, above_pairs[(layers - 1) % 2], y)
         for i in range(to_inputs.shape[0]):
             row, target = y[i], to_inputs[i]
             for s in range(count):

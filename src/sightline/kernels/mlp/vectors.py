@@ -117,6 +117,30 @@ def _at(builder, base, *terms):
     return base
 
 
+# A tile of a product: rows of outputs by vectors of samples.
+_ROWS, _COLUMNS = 4, 4
+
+
+def _accumulate(builder, weights, weight_stride, inputs, input_stride, count):
+    """Sums of a tile, row by row: Σ_p weights[r, p] · inputs[p, s] over pairs of bfloat16."""
+    start = [ir.Constant(_VECTOR, [0.0] * LANES)] * (_ROWS * _COLUMNS)
+
+    def body(index, totals):
+        row = builder.mul(index, input_stride)
+        vectors = [
+            _load(builder, inputs, builder.add(row, ir.Constant(_I64, LANES * c)), _WORDS)
+            for c in range(_COLUMNS)
+        ]
+        result = []
+        for r in range(_ROWS):
+            place = _at(builder, index, (r, weight_stride))
+            word = _splat(builder, builder.load(_pointer(builder, weights, _I32, place)))
+            result += [_dot(builder, totals[r * _COLUMNS + c], word, vectors[c]) for c in range(_COLUMNS)]
+        return result
+
+    return _loop(builder, count, start, body)
+
+
 @intrinsic
 def product_tile(typing, weights, weight_stride, inputs, input_stride, outputs, output_stride, pairs):
     """Four rows for 64 samples: outputs[r, s] = Σ_p weights[r, p] · inputs[p, s] over pairs of bfloat16.
@@ -125,30 +149,94 @@ def product_tile(typing, weights, weight_stride, inputs, input_stride, outputs, 
     the number of pairs.
     """
     signature = types.void(*[types.int64] * 7)
-    rows, columns = 4, 4
 
     def generate(context, builder, signature, arguments):
         w, w_stride, x, x_stride, y, y_stride, count = arguments
-        start = [ir.Constant(_VECTOR, [0.0] * LANES)] * (rows * columns)
-
-        def body(index, totals):
-            row = builder.mul(index, x_stride)
-            vectors = [
-                _load(builder, x, builder.add(row, ir.Constant(_I64, LANES * c)), _WORDS)
-                for c in range(columns)
-            ]
-            result = []
-            for r in range(rows):
-                place = _at(builder, index, (r, w_stride))
-                word = _splat(builder, builder.load(_pointer(builder, w, _I32, place)))
-                result += [_dot(builder, totals[r * columns + c], word, vectors[c]) for c in range(columns)]
-            return result
-
-        totals = _loop(builder, count, start, body)
-        for r in range(rows):
-            for c in range(columns):
+        totals = _accumulate(builder, w, w_stride, x, x_stride, count)
+        for r in range(_ROWS):
+            for c in range(_COLUMNS):
                 place = _at(builder, ir.Constant(_I64, LANES * c), (r, y_stride))
-                _store(builder, totals[r * columns + c], y, place)
+                _store(builder, totals[r * _COLUMNS + c], y, place)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _store_narrow(builder, totals, pairs, plain, stride):
+    """Store a tile as bfloat16: interleaved pairs of rows, and plain rows where `plain` is an address."""
+    half_words = ir.VectorType(_I32, LANES // 2)
+    half_stride = builder.lshr(stride, ir.Constant(_I64, 1))
+    interleave = ir.Constant(_pairs_type(), [k // 2 + (LANES if k % 2 else 0) for k in range(2 * LANES)])
+    narrow = [builder.fptrunc(total, _NARROW) for total in totals]
+    for r in range(0, _ROWS, 2):
+        for c in range(_COLUMNS):
+            both = [narrow[(r + k) * _COLUMNS + c] for k in range(2)]
+            mixed = builder.bitcast(builder.shuffle_vector(*both, interleave), _WORDS)
+            _store(builder, mixed, pairs, _at(builder, ir.Constant(_I64, LANES * c), (r // 2, stride)))
+            if plain is None:
+                continue
+            for k in range(2):
+                place = _at(builder, ir.Constant(_I64, LANES // 2 * c), (r + k, half_stride))
+                _store(builder, builder.bitcast(both[k], half_words), plain, place)
+
+
+def _rectified(builder, total):
+    zeros = ir.Constant(_VECTOR, [0.0] * LANES)
+    return builder.select(builder.fcmp_unordered(">", total, zeros), total, zeros)
+
+
+@intrinsic
+def rectified_tile(typing, weights, weight_stride, inputs, stride, outputs, pairs):
+    """The same product, negative results made zero, rounded to pairs of bfloat16.
+
+    Args (int64): address and row stride of the packed weights; address of the packed inputs; row stride, in
+    samples, of inputs and outputs; address of the packed outputs; the number of pairs.
+    """
+    signature = types.void(*[types.int64] * 6)
+
+    def generate(context, builder, signature, arguments):
+        w, w_stride, x, stride, out, count = arguments
+        totals = _accumulate(builder, w, w_stride, x, stride, count)
+        _store_narrow(builder, [_rectified(builder, total) for total in totals], out, None, stride)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def rectified_tile_kept(typing, weights, weight_stride, inputs, stride, outputs, plain, pairs):
+    """As `rectified_tile`, and plain rows of bfloat16 as well, at the address `plain`."""
+    signature = types.void(*[types.int64] * 7)
+
+    def generate(context, builder, signature, arguments):
+        w, w_stride, x, stride, out, plain, count = arguments
+        totals = _accumulate(builder, w, w_stride, x, stride, count)
+        _store_narrow(builder, [_rectified(builder, total) for total in totals], out, plain, stride)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def masked_tile(typing, weights, weight_stride, inputs, stride, outputs, plain, hidden, pairs):
+    """As `rectified_tile_kept`, but made zero where the plain rows at `hidden` are zero."""
+    signature = types.void(*[types.int64] * 8)
+
+    def generate(context, builder, signature, arguments):
+        w, w_stride, x, stride, out, plain, hidden, count = arguments
+        totals = _accumulate(builder, w, w_stride, x, stride, count)
+        halves = ir.VectorType(ir.IntType(16), LANES)
+        none = ir.Constant(halves, [0] * LANES)
+        zeros = ir.Constant(_VECTOR, [0.0] * LANES)
+        half_stride = builder.lshr(stride, ir.Constant(_I64, 1))
+        masked = []
+        for r in range(_ROWS):
+            for c in range(_COLUMNS):
+                place = _at(builder, ir.Constant(_I64, LANES // 2 * c), (r, half_stride))
+                seen = builder.bitcast(_load(builder, hidden, place, ir.VectorType(_I32, LANES // 2)), halves)
+                alive = builder.icmp_unsigned("!=", seen, none)
+                masked.append(builder.select(alive, totals[r * _COLUMNS + c], zeros))
+        _store_narrow(builder, masked, out, plain, stride)
         return context.get_dummy_value()
 
     return signature, generate
