@@ -16,19 +16,9 @@ _FALLBACK_MINUTES = 1.0
 
 
 @dataclass(frozen=True)
-class TrainOptions(TrainSettings):
-    """Everything of `sightline train` that does not depend on the method."""
+class DataOptions:
+    """How the data is opened."""
 
-    out: Path | None = None
-    """run folder to make; runs/DATA-METHOD where not given"""
-    preset: str | None = None
-    """named set of the method's settings; later settings go over it"""
-    config: Path | None = None
-    """settings from a YAML file or from the run.json of another run; flags go over them"""
-    init: Path | None = None
-    """run folder or weights file to start from"""
-    resume: bool = False
-    """go on where the run in --out was stopped; start it where there is none"""
     format: str | None = None
     """format of the data; detected where not given"""
     downscale: float = 1
@@ -42,6 +32,22 @@ class TrainOptions(TrainSettings):
     strict: bool = False
     """refuse data with missing images instead of skipping them"""
 
+
+@dataclass(frozen=True)
+class TrainOptions(DataOptions, TrainSettings):
+    """Everything of `sightline train` that does not depend on the method."""
+
+    out: Path | None = None
+    """run folder to make; runs/DATA-METHOD where not given"""
+    preset: str | None = None
+    """named set of the method's settings; later settings go over it"""
+    config: Path | None = None
+    """settings from a YAML file or from the run.json of another run; flags go over them"""
+    init: Path | None = None
+    """run folder or weights file to start from"""
+    resume: bool = False
+    """go on where the run in --out was stopped; start it where there is none"""
+
     @property
     def settings(self) -> TrainSettings:
         """The part that the training loop needs."""
@@ -53,7 +59,7 @@ class TrainOptions(TrainSettings):
         return {name: getattr(self, name) for name in DATA_OPTIONS}
 
 
-DATA_OPTIONS = ("format", "downscale", "holdout", "split_rule", "resize_rule", "strict")
+DATA_OPTIONS = tuple(field.name for field in fields(DataOptions))
 _NOT_IN_FILES = ("out", "config", "init", "resume")
 
 
