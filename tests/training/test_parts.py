@@ -1,9 +1,11 @@
 """The parts of the training loop, each by itself."""
 
+import ctypes
 import importlib
 import io
 import math
 import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -163,6 +165,22 @@ def test_a_stop_while_a_module_is_imported_waits_for_its_end(tmp_path: Path, mon
         assert importlib.import_module("stopping_module").whole
         with pytest.raises(KeyboardInterrupt):
             stop.defer()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_stop_that_meets_a_callback_is_made_again(name: str, capfd) -> None:
+    hook = sys.unraisablehook
+
+    def compile_something() -> None:
+        # What is raised in a callback is dropped by ctypes.
+        ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(getattr(signal, name)))()
+        for _ in range(200):
+            time.sleep(0.05)
+
+    with pytest.raises(KeyboardInterrupt), StopRequests():
+        compile_something()
+    assert sys.unraisablehook is hook
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM: asked to stop, training ends after the step at hand, saves, and says so."""
 
+import _thread
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Any, Protocol
@@ -34,6 +36,8 @@ class StopRequests:
         self._deferred = False
         self._seen = 0
         self._earlier: dict[int, Any] = {}
+        self._earlier_hook: Any = None
+        self._again: threading.Timer | None = None
 
     def defer(self, deferred: bool = True) -> None:
         """From now on let the step at hand finish. Raises `Interruption` where a request came before."""
@@ -51,12 +55,17 @@ class StopRequests:
                 number = getattr(signal, name, None)
                 if number is not None:
                     self._earlier[number] = signal.signal(number, self._on_signal)
+            self._earlier_hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
         self._earlier.clear()
+        if self._earlier_hook is not None:
+            sys.unraisablehook = self._earlier_hook
+        if self._again is not None:
+            self._again.cancel()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._seen += 1
@@ -64,3 +73,11 @@ class StopRequests:
         # What came while a module was being imported is looked at in `defer`.
         if self._seen > 1 or not (self._deferred or is_importing(frame)):
             raise Interruption
+
+    def _on_unraisable(self, arguments: "sys.UnraisableHookArgs") -> None:
+        """Make a request again that met a callback of a compiled library, which cannot pass it on."""
+        if not isinstance(arguments.exc_value, Interruption):
+            self._earlier_hook(arguments)
+            return
+        self._again = threading.Timer(0.05, _thread.interrupt_main)
+        self._again.start()
