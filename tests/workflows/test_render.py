@@ -69,6 +69,19 @@ def test_the_views_of_a_split_become_pictures_by_name(trained: Run) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "layout", "told"),
+    [("orbit", "forward-facing", 1), ("orbit", "360", 0), ("spiral", "forward-facing", 0)],
+)
+def test_an_orbit_around_what_was_seen_from_one_side_is_told(
+    trained: Run, monkeypatch, caplog: pytest.LogCaptureFixture, path: str, layout: str, told: int
+) -> None:
+    caplog.set_level("INFO", logger="sightline")
+    monkeypatch.setattr("sightline.workflows.render.capture_layout", lambda cameras: layout)
+    render_run(trained, path=path, frames=2, size="8x8")
+    assert caplog.text.count("--path spiral") == told
+
+
 def test_pictures_are_never_written_among_the_users_own(trained: Run, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -13,6 +13,7 @@ from sightline.evaluation.views import background_for, file_stems
 from sightline.foundation.errors import InputError, inform
 from sightline.geometry import Cameras
 from sightline.geometry.trajectories import frames_per_second
+from sightline.geometry.treatments import capture_layout
 from sightline.media.colour import colour_depth, depth_range
 from sightline.media.images import to_uint8, write_png
 from sightline.media.video import write_video
@@ -98,6 +99,8 @@ def render_run(
     else:
         capture = run.capture_info().as_capture()
     cameras = choose_cameras(capture, path, frames=frames, size=size, elevation=elevation, variant=variant)
+    if path == "orbit" and capture_layout(capture.cameras) == "forward-facing":
+        inform("The photos look one way, and an orbit goes all around: --path spiral shows what they saw")
     if format != "png":
         _check_one_size(cameras)
     loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture))
