@@ -49,8 +49,8 @@ class Nerf(Method):
         self._processes = 1
         self._restarts = 0
         self._optimisers: list[torch.optim.Optimizer] = []
-        # Steps in which each network has found nothing; a buffer, so that all processes agree on it.
-        self.register_buffer("_quiet", torch.zeros(2, dtype=torch.long), persistent=False)
+        # Steps in which each network has found nothing: up to now, and as the processes agreed on last.
+        self.register_buffer("_quiet", torch.zeros(2, 2, dtype=torch.long), persistent=False)
 
     @property
     def frame(self) -> Frame:
@@ -141,18 +141,23 @@ class Nerf(Method):
     def _watch(self, opacities: list[Tensor], loss: Tensor) -> None:
         for k, opacity in enumerate(opacities):
             silent = (opacity.amax() <= 0) & (loss > _NOTHING_TO_LEARN)
-            self._quiet[k] = torch.where(silent, self._quiet[k] + 1, 0)
+            self._quiet[0, k] = torch.where(silent, self._quiet[0, k] + 1, 0)
 
     def after_step(self, progress: Progress) -> bool:
         """Draw a network anew that has died, the step after all processes have agreed that it has."""
         if not self.config.restart_dead or self._restarts >= _MOST_RESTARTS:
             return False
-        if progress.step % _DEAD_AFTER == 1 and progress.step > _DEAD_AFTER:
-            for steps, (name, network) in zip(self._quiet.tolist(), self.networks.items(), strict=False):
+        if progress.step % _DEAD_AFTER == 1 and progress.step > 1:
+            agreed = self._quiet[1].tolist()
+            for steps, (name, network) in zip(agreed, self.networks.items(), strict=False):
                 if steps >= _DEAD_AFTER:
                     assert isinstance(network, RadianceMlp)
                     self._restart(name, network)
-        return progress.step % _DEAD_AFTER == 0
+        if progress.step % _DEAD_AFTER:
+            return False
+        # Copied to the other processes before the next step, which decides by it.
+        self._quiet[1] = self._quiet[0]
+        return True
 
     def _restart(self, name: str, network: RadianceMlp) -> None:
         warn(f"The {name} network finds nothing anywhere and cannot learn any more; it begins anew")
