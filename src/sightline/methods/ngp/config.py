@@ -36,7 +36,7 @@ class NgpConfig:
     bins_per_box: int = 128
     """marching bins along the side of the box"""
     batch_samples: int = 32768
-    """samples of one training step; the number of rays follows"""
+    """samples of one training step, of all processes together; the number of rays follows"""
     samples_per_ray: int = 12
     """samples of a training ray whose way is opaque"""
     largest_alpha: float = 0.9

@@ -49,6 +49,7 @@ class Ngp(Method):
         self._frame: Frame | None = None
         self._grid: OpacityGrid | None = None
         self.rays_per_step = _FIRST_RAYS
+        self._processes = 1
 
     @property
     def frame(self) -> Frame:
@@ -89,7 +90,8 @@ class Ngp(Method):
     def batches(
         self, prepared: Capture, generator: torch.Generator, rank: int = 0, world: int = 1
     ) -> RayPool:
-        """Random rays of all training photos, as many as the sample budget takes."""
+        """Random rays of all training photos, as many as this process's share of the sample budget takes."""
+        self._processes = world
         views = list(prepared.splits["train"])
         cameras = prepared.cameras[views].transformed(self.frame.to_model)
         return RayPool(prepared, views, cameras, generator, lambda: self.rays_per_step)
@@ -148,7 +150,8 @@ class Ngp(Method):
 
     def _follow_budget(self, rays: int, samples: int) -> None:
         """Let the next step have the rays that would have taken the budget of samples now."""
-        wanted = rays * self.config.batch_samples / max(1, samples)
+        budget = self.config.batch_samples / self._processes
+        wanted = rays * budget / max(1, samples)
         # By a quarter at most: the grid changes quickly at first.
         wanted = min(max(wanted, rays * 0.75), rays * 1.25)
         self.rays_per_step = int(min(max(wanted, _LEAST_RAYS), _MOST_RAYS))
