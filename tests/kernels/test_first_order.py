@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sightline.foundation.errors import InputError
 from sightline.kernels.compositing import composite
+from sightline.kernels.hash_encoding import HashLevels, encode
 from sightline.kernels.mlp import perceptron
 
 Case = tuple[Callable[..., Tensor], tuple[Tensor, ...]]
@@ -20,6 +21,11 @@ def case(name: str, generator: torch.Generator) -> Case:
         shapes = (6, 4), (5, 4), (3, 5)
         tensors = tuple(uniform(generator, *shape, dtype=torch.float64).requires_grad_() for shape in shapes)
         return (lambda inputs, *weights: perceptron(inputs, list(weights))), tensors
+    if name == "encode":
+        levels = HashLevels(levels=2, features=2, log2_entries=6, coarsest=2, finest=5)
+        table = uniform(generator, levels.entries, 2, dtype=torch.float64).requires_grad_()
+        positions = uniform(generator, 4, 3, low=0.1, high=0.9, dtype=torch.float64).requires_grad_()
+        return (lambda where, entries: encode(where, entries, levels)), (positions, table)
     samples = random_samples(generator, torch.tensor([3, 0, 3]), torch.float64)
     warped = samples.distances / 9, samples.lengths / 9
     tensors = tuple(
@@ -33,7 +39,7 @@ def case(name: str, generator: torch.Generator) -> Case:
     return sums, tensors
 
 
-names = pytest.mark.parametrize("name", ["perceptron", "composite"])
+names = pytest.mark.parametrize("name", ["perceptron", "composite", "encode"])
 
 
 @names
