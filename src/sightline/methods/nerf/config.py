@@ -18,9 +18,9 @@ class NerfConfig:
     recentred, scaled, in normalised device coordinates. surround: cameras all around; recentred and scaled.
     auto: bounded where the images carry alpha or a painted background, else by the cameras"""
     near: float | None = None
-    """where rays begin, in units of the data; found from the data where not given (not used in NDC)"""
+    """depth of the nearest matter in units of the data, where rays begin; found in the data if not given"""
     far: float | None = None
-    """where rays end, in units of the data; found from the data where not given (not used in NDC)"""
+    """depth of the farthest matter, where rays end; as for near. In NDC they settle the scale alone"""
     surround_poses: Literal["recentre", "spherify"] = "recentre"
     """frame of surround scenes: recentred and scaled by the nearest depth; or the cameras on a unit sphere"""
     surround_range: Literal["nerf_pl", "bmild", "robust"] = "nerf_pl"

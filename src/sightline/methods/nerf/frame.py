@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.captures import Capture
-from sightline.foundation.errors import InputError
-from sightline.geometry import Cameras, Similarity, focus_point
+from sightline.captures import Capture, Points
+from sightline.foundation.errors import InputError, warn
+from sightline.geometry import Cameras, Similarity, axes_meet, focus_point
 from sightline.geometry.ndc import from_ndc_points
 from sightline.geometry.treatments import capture_layout, depth_range, treat
 from sightline.methods.nerf.config import NerfConfig
@@ -22,6 +22,8 @@ _CLASSIC_DISTANCE = (3.0, 5.0)
 _CLASSIC_RANGE = (2.0, 6.0)
 # Other objects are brought to this distance.
 _DISTANCE = 4.0
+# Depths of a scene of which the cameras alone are known, in distances from what they look at.
+_GUESSED = (0.2, 4.0)
 # Points of the sparse model that may be nearer than near, or farther than far, in a view.
 _STRAY = (0.001, 0.999)
 
@@ -131,7 +133,7 @@ def _bounded(capture: Capture, config: NerfConfig) -> Frame:
 
 def _forward(capture: Capture, config: NerfConfig) -> Frame:
     """Recentred and scaled so that the nearest depth is at 4/3; normalised device coordinates from 0 to 1."""
-    nears, fars = view_bounds(capture)
+    nears, fars = view_bounds(capture, config)
     cameras = capture.cameras
     if capture_layout(cameras) != "forward-facing":
         raise InputError(
@@ -153,7 +155,7 @@ def _forward(capture: Capture, config: NerfConfig) -> Frame:
 
 def _surround(capture: Capture, config: NerfConfig) -> Frame:
     """Recentred and scaled, or the cameras on a unit sphere; world rays over the range of depths."""
-    nears, fars = view_bounds(capture)
+    nears, fars = view_bounds(capture, config)
     treated = treat(config.surround_poses, capture.cameras.c2w, nears, fars)
     near, far = depth_range(treated.near, treated.far, config.surround_range)
     near, far = _override(config, near, far, treated.similarity.scale)
@@ -163,21 +165,43 @@ def _surround(capture: Capture, config: NerfConfig) -> Frame:
     return Frame("surround", treated.similarity, near, far, None, bounds)
 
 
-def view_bounds(capture: Capture) -> tuple[Tensor, Tensor]:
-    """Depths (n,) of the nearest and farthest matter of each view: the capture's, or from its sparse points.
+def view_bounds(capture: Capture, config: NerfConfig) -> tuple[Tensor, Tensor]:
+    """Depths (n,) of the nearest and farthest matter of each view, in units of the data.
+
+    They are the given ones, else the capture's, else those of its sparse points, else guessed from how far
+    the cameras are from what they all look at, with a warning.
 
     Raises:
-        InputError: neither is there.
+        InputError: nothing tells.
     """
+    if config.near is not None and config.far is not None:
+        return _same_for_all(capture, config.near, config.far)
     if capture.near is not None and capture.far is not None:
         return torch.from_numpy(capture.near), torch.from_numpy(capture.far)
-    if capture.points is None or not len(capture.points):
+    if capture.points is not None and len(capture.points):
+        return _bounds_of_points(capture, capture.points)
+    if not axes_meet(capture.cameras.c2w):
         raise InputError(
             "It is not known how near and far the scene is: the capture has neither depths nor points",
             where=capture.path,
-            fix="Give --scene bounded with --near and --far, or open a COLMAP model or poses_bounds.npy",
+            fix="Give --near and --far in units of the data, or open a COLMAP model or poses_bounds.npy",
         )
-    points = torch.from_numpy(capture.points.positions)
+    _, distances = _looked_at(capture.cameras)
+    near, far = _GUESSED[0] * float(distances.min()), _GUESSED[1] * float(distances.max())
+    warn(
+        f"The capture does not say how near and far its scene is: depths from {near:.3g} to {far:.3g} are "
+        "guessed from the cameras. Give --near and --far, in units of the data, where you know better"
+    )
+    return _same_for_all(capture, near, far)
+
+
+def _same_for_all(capture: Capture, near: float, far: float) -> tuple[Tensor, Tensor]:
+    like = torch.ones(len(capture), dtype=torch.float64)
+    return near * like, far * like
+
+
+def _bounds_of_points(capture: Capture, sparse: Points) -> tuple[Tensor, Tensor]:
+    points = torch.from_numpy(sparse.positions)
     rows = []
     for view in range(len(capture)):
         seen = capture.cameras.sees(points, view)
