@@ -6,8 +6,7 @@
    there is taken as it is; where its checksum is not the published one, a warning says so and the copy is not
    `published`.
 2. The cache of earlier downloads (`cache_folder()`), and PyTorch's own, which often holds the same files.
-2. The cache of earlier downloads (`cache_folder()`), and PyTorch's own, which often holds the same files.
-   right SHA-256.
+3. The places where it is published. A download is kept only with the right SHA-256.
 """
 
 import hashlib

@@ -7,6 +7,9 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
+from sightline.foundation.errors import InputError
 from sightline.methods.ngp import config as config_module
 from sightline.methods.ngp.config import INFO, NgpConfig
 
@@ -40,3 +43,18 @@ def test_listing_needs_neither_torch_nor_numba() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("levels", 0, "--levels. Give 1 or more"),
+        ("learning_rate", -0.1, "--learning-rate. Give 0 or more"),
+        ("largest_alpha", 1.5, "--largest-alpha. Give from 0 to 1"),
+        ("log2_entries", 40, "--log2-entries. Give from 1 to 24"),
+        ("finest", 8, "Give at least as many"),
+    ],
+)
+def test_impossible_values_are_refused(field: str, value: float, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        INFO.build_config(**{field: value})

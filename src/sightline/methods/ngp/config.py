@@ -1,14 +1,33 @@
 """Settings of `ngp`, and what the command line knows of it without loading torch."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Literal
 
+from sightline.foundation.errors import InputError
 from sightline.methods.registry import MethodInfo
+
+# Smallest and largest values of numbers; others are at least 1 where they are whole and at least 0 where not.
+_LIMITS: dict[str, tuple[float, float]] = {
+    "log2_entries": (1, 24),
+    "finest": (1, 1 << 16),
+    "grid": (8, 512),
+    "largest_alpha": (0, 1),
+    "least_transmittance": (0, 1),
+    "floor": (0, 1),
+    "empty": (0, 1),
+    "far": (1, math.inf),
+    "least_weight": (-1, 1),
+    "final_rate": (1e-6, 1),
+    "decay_from": (0, 1),
+    "refresh_rate": (0, 1),
+    "observe_rate": (0, 1),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class NgpConfig:
-    """Hash-grid radiance field with a opacity grid."""
+    """Hash-grid radiance field with an opacity grid."""
 
     scene: Literal["auto", "bounded", "unbounded"] = "auto"
     """bounded: matter only in a box (found from alpha, or given by the capture). unbounded: a box of interest
@@ -73,6 +92,24 @@ class NgpConfig:
     """how far a cell moves towards what is found at a look"""
     observe_rate: float = 0.1
     """how far a cell moves towards what a training sample finds in it"""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no field can be made of."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            least, most = _LIMITS.get(field.name, (1, math.inf) if isinstance(value, int) else (0, math.inf))
+            if not least <= value <= most:
+                bounds = f"{least} or more" if most == math.inf else f"from {least} to {most}"
+                flag = "--" + field.name.replace("_", "-")
+                raise InputError(f"{value} is no possible value", where=flag, fix=f"Give {bounds}")
+        if self.finest < self.coarsest:
+            raise InputError(
+                f"The finest level has fewer cells ({self.finest}) than the coarsest ({self.coarsest})",
+                where="--finest",
+                fix="Give at least as many",
+            )
 
 
 INFO = MethodInfo(

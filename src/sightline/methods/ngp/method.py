@@ -75,7 +75,11 @@ class Ngp(Method):
                 "ngp learns one scene, and this is a collection of many", fix="Give the folder of one scene"
             )
         if not data.splits.get("train"):
-            raise InputError("The capture has no training views", where=data.path)
+            raise InputError(
+                "The capture has no training views",
+                where=data.path,
+                fix="Give --holdout 0 to train on all views, or another --split-rule",
+            )
         self._set_frame(find_frame(data, self.config.scene))
         return data
 
