@@ -53,7 +53,7 @@ def test_a_step_of_nerf_pl(shared: Path, dtype: torch.dtype, suffix: str, tolera
     golden = load(shared, "nerf_pl_train_step")
     networks, losses, optimiser = step(golden, dtype)
     for name, value in zip(("loss_coarse", "loss_fine"), losses, strict=True):
-        assert float(value) == pytest.approx(golden.number(f"{name}{suffix}"), rel=tolerance), name
+        assert value.item() == pytest.approx(golden.number(f"{name}{suffix}"), rel=tolerance), name
     parameters = dict(networks.named_parameters())
     keys = [str(key) for key in golden.arrays["keys"]]
     assert len(keys) == len(parameters) == 48

@@ -18,6 +18,7 @@ from sightline.methods.nerf.config import NerfConfig
 Kind = Literal["bounded", "forward", "surround"]
 
 # NeRF-synthetic: cameras about 4 units from the middle of an object that all programs look for from 2 to 6.
+_CLASSIC_FORMATS = ("blender", "tiny_nerf")
 _CLASSIC_DISTANCE = (3.0, 5.0)
 _CLASSIC_RANGE = (2.0, 6.0)
 # Other objects are brought to this distance.
@@ -113,7 +114,7 @@ def _bounded(capture: Capture, config: NerfConfig) -> Frame:
         near, far = config.near, config.far
     elif capture.near is not None and capture.far is not None:
         near, far = float(np.min(capture.near)), float(np.max(capture.far))
-    elif capture.format == "blender" and _within(distances, _CLASSIC_DISTANCE):
+    elif capture.format in _CLASSIC_FORMATS and _within(distances, _CLASSIC_DISTANCE):
         near, far = _CLASSIC_RANGE
     elif capture.box is not None:
         low, high = (torch.as_tensor(corner, dtype=torch.float64) for corner in capture.box)

@@ -14,7 +14,7 @@ from sightline.methods.base import Method, Optimisation, Progress, Rendering, Sc
 from sightline.methods.nerf.batches import BatchMaker, NerfBatch, Pixels
 from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.frame import Frame, find_frame
-from sightline.methods.nerf.network import build_networks
+from sightline.methods.nerf.network import build_networks, network_of
 from sightline.methods.nerf.optimisation import build_optimiser, rate_factor
 from sightline.methods.nerf.rays import RayMaker
 from sightline.methods.nerf.scene import NerfScene
@@ -149,10 +149,9 @@ class Nerf(Method):
             return False
         if progress.step % _DEAD_AFTER == 1 and progress.step > 1:
             agreed = self._quiet[1].tolist()
-            for steps, (name, network) in zip(agreed, self.networks.items(), strict=False):
+            for steps, name in zip(agreed, self.networks, strict=False):
                 if steps >= _DEAD_AFTER:
-                    assert isinstance(network, RadianceMlp)
-                    self._restart(name, network)
+                    self._restart(name, network_of(self.networks, name))
         if progress.step % _DEAD_AFTER:
             return False
         # Copied to the other processes before the next step, which decides by it.

@@ -4,6 +4,8 @@ Importers fill what `build_networks` gives: `coarse` and, where there are fine s
 shapes and meaning of their parameters are in the docstring of `RadianceMlp`.
 """
 
+from typing import cast
+
 from torch import nn
 
 from sightline.methods.nerf.config import NerfConfig
@@ -40,3 +42,8 @@ def _build(config: NerfConfig, depth: int, width: int) -> RadianceMlp:
         rematerialise=config.rematerialise,
         chunk=config.point_chunk,
     )
+
+
+def network_of(networks: nn.ModuleDict, name: str) -> RadianceMlp:
+    """Give one of the networks, or whatever was put in its place with the same methods."""
+    return cast(RadianceMlp, networks[name])

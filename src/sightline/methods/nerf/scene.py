@@ -9,6 +9,7 @@ from sightline.geometry.ndc import ahead, ndc_points, ndc_rays
 from sightline.geometry.poses import normalise
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.nerf.frame import Frame
+from sightline.methods.nerf.network import network_of
 from sightline.methods.nerf.rays import RayMaker, distances, image_pixels
 from sightline.methods.nerf.tracing import Chance, Tracer, activate_density, over
 from sightline.networks.radiance_mlp import RadianceMlp
@@ -34,9 +35,7 @@ class NerfScene(Scene):
     def network(self) -> RadianceMlp:
         """The network that is shown: the fine one, where there is one."""
         networks = self.tracer.networks
-        network = networks["fine" if "fine" in networks else "coarse"]
-        assert isinstance(network, RadianceMlp)
-        return network
+        return network_of(networks, "fine" if "fine" in networks else "coarse")
 
     @property
     def bounds(self) -> Float[Tensor, "2 3"]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sightline.methods.nerf.config import NerfConfig
+from sightline.methods.nerf.network import network_of
 from sightline.networks.radiance_mlp import RadianceMlp
 from sightline.rendering.quadrature import Quadrature, integrate, segment_lengths, weigh
 from sightline.rendering.stratified import (
@@ -128,12 +129,12 @@ class Tracer:
         chance = chance or Chance()
         t = self._coarse_depths(rays, chance)
         colours = coarse_colours or "fine" not in self.networks
-        coarse = self._look(self.networks["coarse"], rays, t, chance.coarse_noise, colours)
+        coarse = self._look(network_of(self.networks, "coarse"), rays, t, chance.coarse_noise, colours)
         if "fine" not in self.networks:
             return Traced(coarse)
         added = self._fine_depths(t, coarse.seen.weights, chance)
         union = torch.cat([t, added], -1).sort(-1).values
-        fine = self._look(self.networks["fine"], rays, union, chance.fine_noise)
+        fine = self._look(network_of(self.networks, "fine"), rays, union, chance.fine_noise)
         return Traced(coarse, fine, added)
 
     def _coarse_depths(self, rays: NerfRays, chance: Chance) -> Tensor:
@@ -152,9 +153,8 @@ class Tracer:
         return invert_histogram(edges, inner, places, self.config.histogram_guard)
 
     def _look(
-        self, network: nn.Module, rays: NerfRays, t: Tensor, noise: Tensor | None, colours: bool = True
+        self, network: RadianceMlp, rays: NerfRays, t: Tensor, noise: Tensor | None, colours: bool = True
     ) -> Pass:
-        assert isinstance(network, RadianceMlp)
         config = self.config
         points = (rays.origins[:, None] + rays.directions[:, None] * t[..., None]).flatten(0, 1)
         scale = rays.directions.norm(dim=-1) if config.length_by_direction else None
