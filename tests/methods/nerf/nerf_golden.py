@@ -40,10 +40,13 @@ _NAMES = {
         "colour": "Dense_11",
     },
 }
+_LISTED = [*(f"trunk.{k}" for k in range(8)), "feature", "view", "colour", "density"]
+"""order of the authors' lists, kernel and bias of each"""
 _PREFIXES = {
     "nerf_pl": {"coarse": "nerf_coarse.", "fine": "nerf_fine."},
     "bmild": {"coarse": "network_fn_state_dict.", "fine": "network_fine_state_dict."},
     "flax": {"coarse": "coarse/", "fine": "fine/"},
+    "list": {"coarse": "model.", "fine": "model_fine."},
 }
 
 
@@ -86,24 +89,31 @@ def golden_networks(system: str, golden: Golden, config: NerfConfig) -> nn.Modul
     networks = build_networks(config)
     for which, network in networks.items():
         prefix = _PREFIXES[system][which]
-        short = prefix.rstrip("./")
-        added = golden.switches["sigma_bias_add"].get(short, 0.0)
+        biases = {
+            name.split(" ")[0]: value
+            for name, value in golden.switches["sigma_bias_add"].items()
+            if "viewdirs" not in name
+        }
+        added = biases[prefix.rstrip("./")]
         _fill(network, system, prefix, golden.switches["weight_seed"], added)
     return networks
 
 
 def _fill(network: nn.Module, system: str, prefix: str, seed: int, added: float) -> None:
-    flax = system == "flax"
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             layer, _, kind = name.rpartition(".")
-            source = _NAMES[system][layer]
             shape, fan_in = tuple(parameter.shape), parameter.shape[-1]
-            if flax:
-                key = f"{prefix}{source}/{'kernel' if kind == 'weight' else 'bias'}"
-                value = draw(seed, key, shape[::-1], fan_in).T
+            if system == "flax":
+                key = f"{_NAMES[system][layer]}/{'kernel' if kind == 'weight' else 'bias'}"
+            elif system == "list":
+                key = str(2 * _LISTED.index(layer) + (kind == "bias"))
             else:
-                value = draw(seed, f"{prefix}{source}.{kind}", shape, fan_in)
+                key = f"{_NAMES[system][layer]}.{kind}"
+            if system in ("flax", "list"):
+                value = draw(seed, prefix + key, shape[::-1], fan_in).T
+            else:
+                value = draw(seed, prefix + key, shape, fan_in)
             if layer == "density":
                 value = value * np.float32(4) if kind == "weight" else value + np.float32(added)
             parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))

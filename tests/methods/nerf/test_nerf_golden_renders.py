@@ -227,3 +227,42 @@ def test_flax(shared: Path, name: str, changes: dict, dtype: str) -> None:
         found[f"disp_{which}"] = disparity(part.seen.depth_sum, part.seen.opacity, "clip")
     span = golden.number("far") - golden.number("near")
     compare(shared, golden, name, found, "_f64" if dtype == "float64" else "", span)
+
+
+NARROW = [
+    ("nerf_pl", "nerf_pl", {}),
+    ("yen", "bmild", {}),
+    ("bmild", "bmild", {"feature_width": 256}),
+    ("flax", "flax_nerf", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "preset", "changes"), NARROW)
+def test_narrow_networks(shared: Path, name: str, preset: str, changes: dict) -> None:
+    golden = load(shared, f"ckpt/{name}_expected")
+    config = config_of(preset, width=32, coarse_samples=16, fine_samples=16, **changes)
+    system = {"yen": "bmild", "bmild": "list"}.get(name, name)
+    for which, network in golden_networks(system, golden, config).items():
+        with torch.no_grad():
+            density, colour = network(golden["xyz"], golden["dirs"])
+        pl = name == "nerf_pl"
+        found = torch.cat([torch.sigmoid(colour) if pl else colour, density], -1)
+        assert_within(found, golden[f"rgbsigma_{which}" if pl else f"raw_{which}"], 2e-5, which)
+    if "rays" in golden:
+        rays = golden["rays"].reshape(-1, golden["rays"].shape[-1])
+        views = rays[:, 6:9] if name == "flax" else rays[:, 3:6]
+        near, far = (torch.full((80,), end) for end in (2.0, 6.0))
+        made = NerfRays(rays[:, :3], rays[:, 3:6], views, near, far)
+    else:
+        camera = camera_of(golden)
+        made = RayMaker(camera, config, frame_of(golden, camera, False))(0, image_pixels(10, 8)).rays
+    traced = trace(system, golden, config, made, torch.float32)
+    assert traced.fine is not None
+    behind = white_behind(traced, True)
+    names = {"nerf_pl": ("full_rgb_coarse", "full_rgb_fine"), "flax": ("rgb_coarse", "rgb_fine")}
+    coarse, fine = names.get(name, ("rgb0", "rgb"))
+    assert_within(over(traced.coarse.seen, behind), golden[coarse], 2e-4)
+    error = (over(traced.fine.seen, behind) - golden[fine].reshape(80, 3)).abs()
+    # A ray whose last bin is almost empty ends where rounding has it: one of these 80.
+    assert float(error.amax(-1).sort().values[-2]) < 1e-2
+    assert float(error.mean()) < 1e-3
