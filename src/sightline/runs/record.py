@@ -21,7 +21,8 @@ class DataSource:
     """Where a run's data is and how it is opened."""
 
     path: str
-    """folder or file of the data, relative to the run folder where that is possible; forward slashes"""
+    """folder or file of the data, relative to the run folder where that is possible; forward slashes. Empty
+    for weights that were imported without their data"""
     format: str | None = None
     downscale: float = 1
     holdout: int = 8
@@ -41,6 +42,10 @@ class DataSource:
 
     def locate(self, run: Path) -> Path:
         """Give the path of the data as seen from where the run folder is now; InputError where it is gone."""
+        if not self.path:
+            raise InputError(
+                "This run was imported without data", where=run, fix="Say where the data is with --data"
+            )
         path = Path(os.path.normpath(Path(run).resolve() / self.path))
         if not path.exists():
             raise InputError(

@@ -103,6 +103,12 @@ def _open_or_create(folder: Path, method: str, data: Path, config: Any, options:
 
 def _open_resumed(run: Run, method: str, data: Path, config: Any, options: TrainOptions) -> Run:
     """Check that the run is the one that the settings describe."""
+    if "imported" in run.record.source:
+        raise InputError(
+            "The weights of this run were imported, without what their training needs to go on",
+            where=run.path,
+            fix="Start a new run in another --out, with --init and --config run.json of this one",
+        )
     if run.method_name != method:
         raise InputError(f"The run is of the method {run.method_name!r}, not {method}", where=run.path)
     changed = differing(run.config, config)
