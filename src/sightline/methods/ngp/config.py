@@ -36,7 +36,7 @@ class NgpConfig:
     """resolutions of the hash grid"""
     features: int = 4
     """numbers per hash-table entry"""
-    log2_entries: int = 17
+    log2_entries: int = 18
     """binary logarithm of the entries of one level's table"""
     coarsest: int = 16
     """cells per axis of the coarsest level"""
@@ -58,11 +58,12 @@ class NgpConfig:
     """samples of one training step, of all processes together; the number of rays follows"""
     samples_per_ray: int = 12
     """samples of a training ray whose way is opaque"""
-    largest_alpha: float = 0.9
-    """what one bin of the opacity grid may hide at most when samples are placed"""
+    largest_alpha: float = 0.3
+    """what one bin of the opacity grid may hide at most when samples are placed: with large values a wrong
+    guess of the grid hides what is behind it for good"""
     least_transmittance: float = 1e-3
     """a ray ends where the opacity grid lets less light through"""
-    floor: float = 0.7
+    floor: float = 0.5
     """part of the samples that is spread evenly over the visible bins"""
     samples_per_bin: int = 4
     """samples per bin at most"""
