@@ -1,6 +1,7 @@
 """What a training step of `ngp` gives each kernel, for the compiled kernels and for their references."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +21,12 @@ from sightline.kernels.importance import resample
 from sightline.kernels.marching import MarchSettings, locate, march
 from sightline.kernels.marching import reference as marching_reference
 from sightline.kernels.mlp import reference as mlp_reference
-from sightline.kernels.occupancy import coarsen, observe
+from sightline.kernels.occupancy import observe, summarise
 from sightline.kernels.occupancy import reference as occupancy_reference
 from sightline.kernels.packed import Samples
+from sightline.kernels.photometric import PhotometricRays, PhotometricSettings, photometric_step
+from sightline.kernels.sampling import SamplerSettings, sample
+from sightline.kernels.sampling import reference as sampling_reference
 from sightline.kernels.visibility import reference as visibility_reference
 
 
@@ -146,7 +150,7 @@ def perceptron_cases(batch: Batch) -> Iterator[Case]:
     """The density and the colour network, in float32 and in bfloat16 where the processor has it."""
     count = len(batch.samples)
     per_ray, indices = torch.randn(batch.samples.rays, 16), batch.samples.ray_indices
-    for name, own, widths in (("density", 16, (16, 64, 16)), ("colour", 16, (32, 64, 64, 3))):
+    for name, own, widths in (("density", 32, (32, 64, 16)), ("colour", 16, (32, 64, 64, 3))):
         extra = (per_ray, indices) if own < widths[0] else (None, None)
         # Features are the slow axis, as the kernels pass them on.
         inputs = torch.randn(own, count).T.requires_grad_()
@@ -171,8 +175,8 @@ def perceptron_cases(batch: Batch) -> Iterator[Case]:
 def sampling_cases(batch: Batch, generator: torch.Generator) -> Iterator[Case]:
     """From rays to samples, and what the grid learns from them."""
     rays, samples = (batch.origins, batch.directions), batch.samples
-    coarse = coarsen(batch.grid)
-    bins, opacities = march(*rays, batch.grid, coarse, batch.settings)
+    coarse, marks = summarise(batch.grid, batch.settings.threshold)
+    bins, opacities = march(*rays, batch.grid, coarse, batch.settings, marks)
     limits = 0.9, 1e-3, 0.05
     weights, _ = visibility.bin_weights(bins, opacities, *limits)
     counts = samples.offsets[1:] - samples.offsets[:-1]
@@ -182,7 +186,7 @@ def sampling_cases(batch: Batch, generator: torch.Generator) -> Iterator[Case]:
     place = batch.cube, sigmas, batch.settings.step, False, 0.1
     yield Case(
         "marching", len(batch.origins), "ray",
-        lambda: march(*rays, batch.grid, coarse, batch.settings),
+        lambda: march(*rays, batch.grid, coarse, batch.settings, marks),
         lambda: marching_reference.march(*rays, batch.grid, batch.settings),
     )  # fmt: skip
     yield Case(
@@ -194,6 +198,12 @@ def sampling_cases(batch: Batch, generator: torch.Generator) -> Iterator[Case]:
         "importance sampling", len(samples), "sample",
         lambda: resample(bins, weights, counts, jitter),
         lambda: importance_reference.resample(bins, weights, counts, jitter),
+    )  # fmt: skip
+    spread = SamplerSettings(samples=12, per_bin=4, floor=0.05)
+    yield Case(
+        "all three for a ray at once", len(batch.origins), "ray",
+        lambda: sample(*rays, batch.grid, coarse, batch.settings, spread, 1, marks),
+        lambda: sampling_reference.sample(*rays, batch.grid, batch.settings, spread, 1),
     )  # fmt: skip
     yield Case(
         "placing samples in the cube", len(samples), "sample",
@@ -228,6 +238,45 @@ def compositing_cases(batch: Batch) -> Iterator[Case]:
     )  # fmt: skip
 
 
+def photometric_cases(batch: Batch, levels: HashLevels, generator: torch.Generator) -> Iterator[Case]:
+    """A whole training step but for the optimiser, as one pass and as the references one after the other."""
+
+    def matrix(rows: int, columns: int) -> Tensor:
+        return torch.randn(rows, columns, generator=generator).div_(columns**0.5).requires_grad_()
+
+    table = torch.rand(levels.entries, levels.features, generator=generator, requires_grad=True)
+    density = [matrix(64, levels.width), matrix(16, 64)]
+    colour = [matrix(64, 32), matrix(64, 64), matrix(3, 64)]
+    count = len(batch.origins)
+    colours = torch.rand(2, count, 3, generator=generator)
+    features = torch.randn(count, 16, generator=generator)
+    rays = PhotometricRays(batch.origins, batch.directions, features, *colours)
+    spread = SamplerSettings(samples=12, per_bin=4, floor=0.05)
+    settings = PhotometricSettings(levels, batch.settings, spread, 1, 1e-3, 11.0, mlp.uses_bfloat16())
+    grid = (batch.grid, *summarise(batch.grid, settings.marching.threshold))
+
+    def step() -> tuple[Tensor, ...]:
+        loss = photometric_step(table, density, colour, rays, *grid, settings).loss
+        return torch.autograd.grad(loss, [table, *density, *colour])
+
+    def give_back(result: tuple[Tensor, ...]) -> None:
+        zeroed_buffers.give_back(result[0].zero_())
+
+    def by_references() -> Any:
+        earlier = os.environ.get("SIGHTLINE_KERNELS")
+        os.environ["SIGHTLINE_KERNELS"] = "reference"
+        try:
+            return step()
+        finally:
+            os.environ.pop("SIGHTLINE_KERNELS")
+            if earlier is not None:
+                os.environ["SIGHTLINE_KERNELS"] = earlier
+
+    yield Case(
+        "training step, with gradients", len(batch.samples), "sample", step, by_references, finish=give_back
+    )
+
+
 def adam_cases(batch: Batch, levels: HashLevels) -> Iterator[Case]:
     """A step on the table with the gradient of one batch."""
     table = torch.rand(levels.entries, levels.features, requires_grad=True)
@@ -251,9 +300,10 @@ def all_cases(samples: int, log2_entries: int) -> Iterator[Case]:
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     batch = make_batch(samples, generator)
-    levels = HashLevels(levels=8, features=2, log2_entries=log2_entries, coarsest=16, finest=1024)
+    levels = HashLevels(levels=8, features=4, log2_entries=log2_entries, coarsest=16, finest=1024)
     yield from hash_cases(batch, levels)
     yield from perceptron_cases(batch)
     yield from sampling_cases(batch, generator)
     yield from compositing_cases(batch)
+    yield from photometric_cases(batch, levels, generator)
     yield from adam_cases(batch, levels)
