@@ -72,7 +72,7 @@ class RadianceMlp(nn.Module):
         initialisation: Initialisation = "torch",
         layer_precision: LayerPrecision = "float32",
         rematerialise: bool = False,
-        chunk: int = 1 << 16,
+        chunk: int = 1 << 14,
     ):
         super().__init__()
         self.position, self.direction = position, direction

@@ -147,7 +147,7 @@ class NerfConfig:
     # Memory.
     ray_chunk: int = 4096
     """rays at a time in rendering"""
-    point_chunk: int = 1 << 16
+    point_chunk: int = 1 << 14
     """points at a time in the networks, where no gradient is kept or hidden layers are computed again"""
 
     def check(self) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError, warn
+from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.nerf.batches import BatchMaker, NerfBatch, Pixels
@@ -69,6 +70,10 @@ class Nerf(Method):
     def tracer(self) -> Tracer:
         """The rules of the configuration, applied to the networks."""
         return Tracer(self.config, self.networks, self.noise)
+
+    def warm_up(self) -> None:
+        """Settle how memory is reused: layers' outputs of the same size come again and again."""
+        keep_freed_memory()
 
     def prepare(self, data: Capture | Collection) -> Capture:
         """Find the frame and the background; see `find_frame`."""
@@ -193,6 +198,7 @@ class Nerf(Method):
 
     def encode(self, views: Capture | None = None) -> Scene:
         """The trained scene; `views` are not needed."""
+        keep_freed_memory()
         return NerfScene(self.tracer, self.frame, self._background != "nothing")
 
     def render(
