@@ -10,6 +10,7 @@ from ngp_cases import SMALL, Training, ball_capture, held_out_psnr, picture
 
 from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
+from sightline.kernels import parallel
 from sightline.methods.base import Progress
 from sightline.methods.ngp.config import NgpConfig
 from sightline.methods.ngp.method import Ngp
@@ -67,6 +68,20 @@ def test_equal_seeds_give_equal_weights() -> None:
         assert torch.equal(value, second.method.state_dict()[name]), name
     other = Training(capture, SMALL, seed=5, steps=40).advance(3)
     assert other.losses != first.losses[:3]
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    capture, found = ball_capture(), []
+    try:
+        for threads in (1, 2, 5):
+            parallel.set_thread_count(threads)
+            found.append(Training(capture, SMALL, seed=4, steps=40).advance(34))
+    finally:
+        parallel.set_thread_count(None)
+    for other in found[1:]:
+        assert other.losses == found[0].losses
+        for name, value in found[0].method.state_dict().items():
+            assert torch.equal(value, other.method.state_dict()[name]), name
 
 
 def test_training_goes_on_as_if_never_stopped() -> None:
