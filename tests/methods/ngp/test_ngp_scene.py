@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from ngp_cases import SMALL
+from ngp_cases import SMALL, ball_capture
 
 from sightline.geometry import Cameras, Similarity
 from sightline.geometry.poses import look_at
@@ -10,6 +10,7 @@ from sightline.kernels.marching import MarchSettings
 from sightline.methods.ngp.config import NgpConfig
 from sightline.methods.ngp.field import HashField
 from sightline.methods.ngp.frame import Frame
+from sightline.methods.ngp.method import Ngp
 from sightline.methods.ngp.scene import NgpScene
 from sightline.rendering.opacity_grid import OpacityGrid
 from sightline.rendering.sampler import SamplerSettings
@@ -144,3 +145,15 @@ def test_bounds_hold_the_matter_of_a_box_and_the_box_of_unbounded_scenes() -> No
     )
     unbounded = make_scene(Floor(SMALL), contracted=True).bounds
     torch.testing.assert_close(unbounded, torch.tensor([[2.0, -1.0, 0.0], [6.0, 3.0, 4.0]]))
+
+
+def test_photos_have_nothing_behind_them() -> None:
+    method = Ngp(SMALL)
+    capture = method.prepare(ball_capture(count=8, size=16, surroundings=True))
+    method.grid.opacity.zero_()
+    method.grid.changed()
+    picture = method.render(method.encode(), capture.cameras[[0]], background=torch.ones(3))
+    assert picture.rgb.count_nonzero() == 0
+    other = Ngp(SMALL)
+    other.restore(method.state())
+    assert not other.encode().has_background  # type: ignore[attr-defined]

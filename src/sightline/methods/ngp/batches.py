@@ -153,7 +153,12 @@ class _Pixels:
 
     def places(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Position among the views (n,) and integer x, y (n, 2) of pixels of the list."""
-        held = torch.searchsorted(self._ends, pixels, right=True)
+        sizes = self.sizes[self._held]
+        if bool((sizes == sizes[0]).all()):
+            # A search takes a fifth of the time of making a pool.
+            held = torch.div(pixels, int(sizes[0].prod()), rounding_mode="floor")
+        else:
+            held = torch.searchsorted(self._ends, pixels, right=True)
         view = torch.tensor(self._held)[held]
         width = self.sizes[view, 0]
         within = pixels - self._ends[held] + width * self.sizes[view, 1]

@@ -50,6 +50,7 @@ class Ngp(Method):
         self._grid: OpacityGrid | None = None
         self.rays_per_step = _FIRST_RAYS
         self._processes = 1
+        self._has_background = True
 
     @property
     def frame(self) -> Frame:
@@ -81,6 +82,7 @@ class Ngp(Method):
                 fix="Give --holdout 0 to train on all views, or another --split-rule",
             )
         self._set_frame(find_frame(data, self.config.scene))
+        self._has_background = data.images.channels == 4
         return data
 
     def _set_frame(self, frame: Frame) -> None:
@@ -191,9 +193,8 @@ class Ngp(Method):
 
     def encode(self, views: Capture | None = None) -> Scene:
         """The trained scene; `views` are not needed."""
-        return NgpScene(
-            self.field, self.frame, self.grid, self._marching(), self._sampling(self.config.render_samples)
-        )
+        sampling = self._sampling(self.config.render_samples)
+        return NgpScene(self.field, self.frame, self.grid, self._marching(), sampling, self._has_background)
 
     def render(
         self,
@@ -209,12 +210,13 @@ class Ngp(Method):
             return scene.render(camera, background, chunk)
 
     def state(self) -> dict[str, Any]:
-        """The model frame."""
-        return {"frame": self.frame.to_json()}
+        """The model frame, and whether something was behind the scene."""
+        return {"frame": self.frame.to_json(), "has_background": self._has_background}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take back the model frame."""
+        """Take back what `state` gave."""
         self._set_frame(Frame.from_json(state["frame"]))
+        self._has_background = bool(state.get("has_background", True))
 
     def training_state(self) -> dict[str, Any]:
         """How many rays the next step has."""

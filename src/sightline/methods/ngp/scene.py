@@ -20,7 +20,12 @@ _CHUNK = 1 << 13
 
 
 class NgpScene(Scene):
-    """A view of the method's own field, frame and grid; it changes as they are trained on."""
+    """A view of the method's own field, frame and grid; it changes as they are trained on.
+
+    Args:
+        has_background: whether rays that meet little show what is behind. Photos are of a world that is full:
+            they were learnt with nothing behind them, and are shown so.
+    """
 
     capabilities = CAPABILITIES - {"multi-view"}
 
@@ -31,9 +36,11 @@ class NgpScene(Scene):
         grid: OpacityGrid,
         marching: MarchSettings,
         sampling: SamplerSettings,
+        has_background: bool = True,
     ):
         self.field, self.frame, self.grid = field, frame, grid
         self.marching, self.sampling = marching, sampling
+        self.has_background = has_background
 
     @property
     def bounds(self) -> Float[Tensor, "2 3"]:
@@ -78,7 +85,9 @@ class NgpScene(Scene):
         opacity = torch.cat(opacity).view(shape)
         depth_sum = torch.cat(depth_sum).view(shape) / self.frame.to_model.scale
         behind = torch.ones(3, device=opacity.device) if background is None else background.to(opacity)
-        rgb = torch.cat(colour).view(*shape, 3) + (1 - opacity[..., None]) * behind
+        rgb = torch.cat(colour).view(*shape, 3)
+        if self.has_background:
+            rgb = rgb + (1 - opacity[..., None]) * behind
         return Rendering(
             rgb=rgb.clamp(0, 1),
             depth=torch.where(opacity >= 0.01, depth_sum / opacity, torch.nan),
