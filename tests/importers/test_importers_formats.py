@@ -259,6 +259,18 @@ def test_files_of_no_known_program(tmp_path: Path) -> None:
         read_files([tmp_path / "wild.ckpt"], "tensorflow")
 
 
+def test_names_that_are_no_texts(tmp_path: Path) -> None:
+    def change(content: dict[str, Any]) -> dict[str, Any]:
+        content["model_fine_state_dict"][7] = torch.zeros(2)
+        content["model_fine_state_dict"]["layer1.bias"] = "text"
+        return content
+
+    path = write_checkpoint("krrish94", make_networks(small_config("krrish94")), tmp_path, change)
+    told = r"not known: model_fine_state_dict\.7; .*layer1\.bias is no array of real numbers"
+    with pytest.raises(InputError, match=told):
+        import_checkpoint([path], tmp_path / "run", settings=BOUNDED)
+
+
 def test_files_of_two_programs(tmp_path: Path) -> None:
     first = write_checkpoint("nerf_pl", make_networks(small_config("nerf_pl")), tmp_path)
     second = write_checkpoint("krrish94", make_networks(small_config("krrish94")), tmp_path)

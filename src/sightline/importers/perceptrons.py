@@ -120,7 +120,7 @@ class Perceptrons:
     ):
         self.naming, self.labels, self.where, self.others = naming, labels, where, list(others)
         self.networks = {
-            which: {name: as_tensor(value) for name, value in network.items()}
+            which: {str(name): as_tensor(value) for name, value in network.items()}
             for which, network in networks.items()
         }
         self._rules: NerfConfig = INFO.build_config(preset)
@@ -283,7 +283,8 @@ def as_tensor(value: Any) -> Tensor | None:
 
 def numbered(names: Iterable[str], before: str) -> int:
     """Count layers by the highest number right after `before` in their names."""
-    found = [name[len(before) :].split(".")[0].split("/")[0] for name in names if name.startswith(before)]
+    rests = [str(name)[len(before) :] for name in names if str(name).startswith(before)]
+    found = [rest.split(".")[0].split("/")[0] for rest in rests]
     return max((int(number) + 1 for number in found if number.isdigit()), default=0)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from sightline.captures import Capture, Collection, open_capture
+from sightline.captures import Capture, Collection, detect_format, open_capture
 from sightline.captures.formats.llff import FILE_NAME as POSES_FILE
 from sightline.foundation.cache import sha256_of
 from sightline.foundation.errors import InputError, inform
@@ -145,19 +145,19 @@ def _place_of_data(data: Path | str | None, file: Path, config: Any) -> Path | N
 
 def _open(place: Path, reading: Reading, options: DataOptions) -> Capture | Collection:
     """Open the data as the program had it, where options do not say otherwise."""
+    format = options.format or detect_format(place)
+    if options.split_rule is None and format in _WITHOUT_SPLIT:
+        options = replace(options, split_rule=reading.split_rule)
     opened = open_capture(place, **asdict(options))
-    if isinstance(opened, Collection):
+    trained = reading.image_width
+    if isinstance(opened, Collection) or trained is None or options.downscale != 1:
         return opened
-    changed = options
-    if options.split_rule is None and opened.format in _WITHOUT_SPLIT:
-        changed = replace(changed, split_rule=reading.split_rule)
-    if reading.image_width is not None and options.downscale == 1:
-        width = int(opened.cameras.width[0])
-        if width > reading.image_width:
-            rule = options.resize_rule or reading.resize_rule
-            changed = replace(changed, downscale=width / reading.image_width, resize_rule=rule)
-            inform(f"Pictures are reduced to {reading.image_width} pixels of width, as in the training")
-    return opened if changed == options else open_capture(place, **asdict(changed))
+    width = int(opened.cameras.width[0])
+    if width <= trained:
+        return opened
+    inform(f"Pictures are reduced to a width of {trained} pixels, as in the training")
+    rule = options.resize_rule or reading.resize_rule
+    return open_capture(place, **asdict(replace(options, downscale=width / trained, resize_rule=rule)))
 
 
 def _state(
