@@ -46,6 +46,8 @@ class Arguments:
     """where to render"""
     chunk: int | None = None
     """rays at a time; the method's own choice where not given"""
+    sampler: Literal["stratified", "occupancy"] | None = None
+    """of nerf: how samples are placed along rays; as in training where not given"""
     json: Path | None = None
     """write what metrics.json holds to this file too; - prints it instead of the table"""
 
@@ -101,6 +103,7 @@ def _score_run(parsed: Arguments) -> Any:
         device=parsed.device,
         best=parsed.best,
         chunk=parsed.chunk,
+        sampler=parsed.sampler,
     )
 
 

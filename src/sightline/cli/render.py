@@ -41,6 +41,8 @@ class Arguments:
     """use the weights with the highest validation PSNR instead of the latest"""
     chunk: int | None = None
     """rays at a time; the method's own choice where not given"""
+    sampler: Literal["stratified", "occupancy"] | None = None
+    """of nerf: how samples are placed along rays; as in training where not given"""
     json: JsonFlag = False
 
 

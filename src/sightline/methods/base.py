@@ -9,7 +9,7 @@ No method knows the trainer; the trainer knows no method. Data flow:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sightline.captures import Capture, Collection
+from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras
 
 CAPABILITIES = frozenset({"rgb", "depth", "opacity", "field", "multi-view"})
@@ -178,6 +179,32 @@ class Method(nn.Module, ABC):
             background: colour in [0, 1] behind what is transparent; white where not given.
             chunk: rays at a time; the method's own choice where not given.
         """
+
+    def choose_sampler(self, name: str) -> None:
+        """Place samples along rays in another way than the run was trained with, for rendering alone.
+
+        Raises:
+            InputError: the method has no such way.
+        """
+        raise InputError(
+            f"{self.name} has one way to place samples along rays", where="--sampler", fix="Leave it away"
+        )
+
+    @property
+    def derived_name(self) -> str | None:
+        """Name of what rendering needs besides the weights and follows from them; None where nothing does."""
+        return None
+
+    def derive(self, kept: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Make ready what `derived_name` names.
+
+        Args:
+            kept: what this gave earlier for the same weights, configuration and state; empty if it did not.
+
+        Returns:
+            Tensors on the CPU to keep beside the weights: `kept` itself where it served.
+        """
+        return kept
 
     def state(self) -> dict[str, Any]:
         """JSON-able facts found by `prepare` that are needed to build the module again (sizes, frame)."""

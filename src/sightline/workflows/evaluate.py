@@ -29,6 +29,7 @@ def evaluate_run(
     device: Device = "auto",
     best: bool = False,
     chunk: int | None = None,
+    sampler: str | None = None,
 ) -> Evaluation:
     """Render a split's views with a run and score them; results go to `eval/` in the run folder.
 
@@ -43,6 +44,7 @@ def evaluate_run(
         background: colour behind what is transparent; white where not given.
         best: use the weights with the highest validation PSNR.
         chunk: rays at a time.
+        sampler: how to place samples along rays, where not as in training.
 
     Raises:
         InputError: the data is gone, has no such split, or the run cannot be loaded.
@@ -52,15 +54,15 @@ def evaluate_run(
     choose_device(device)
     options = {**(data_options or {}), **({} if downscale is None else {"downscale": downscale})}
     capture = one_scene(run.open_data(data, **options))
-    rule = _other_split(run, options)
+    apart = "-".join(part for part in (_other_split(run, options), sampler) if part)
     views = select_views(capture, split, every)
-    loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture))
+    loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture), sampler=sampler)
     render = loaded.renderer(background_for(capture, background).colour, chunk)
     with counting("evaluating", len(views)) as on_view:
         return evaluate_scene(
             render,
             capture,
-            run.path / "eval" / result_name(split, every, protocol, best, rule),
+            run.path / "eval" / result_name(split, every, protocol, best, apart),
             method=run.method_name,
             split=split,
             every=every,

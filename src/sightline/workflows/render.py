@@ -71,6 +71,7 @@ def render_run(
     device: Device = "auto",
     best: bool = False,
     chunk: int | None = None,
+    sampler: str | None = None,
 ) -> Rendered:
     """Render a run along a path; needs no data, unless the method sees its scene from photos.
 
@@ -87,6 +88,7 @@ def render_run(
         variant: a published system whose spiral or circle to take, of `paths.VARIANTS`.
         data: take cameras from this data instead of from what the run remembers.
         out: the video's file or the pictures' folder; in `renders/` of the run folder where not given.
+        sampler: how to place samples along rays, where not as in training.
 
     Raises:
         InputError: options that do not go together, or the run cannot be loaded.
@@ -103,7 +105,7 @@ def render_run(
         inform("The photos look one way, and an orbit goes all around: --path spiral shows what they saw")
     if format != "png":
         _check_one_size(cameras)
-    loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture))
+    loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture), sampler=sampler)
     transparent = background == TRANSPARENT
     colour = (0.0, 0.0, 0.0) if transparent else background_for(capture, background).colour
     render = loaded.renderer(colour, chunk)

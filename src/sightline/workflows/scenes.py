@@ -1,6 +1,6 @@
 """A run that is loaded for looking at: its method on a device, its scene, and what renders it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +10,7 @@ from sightline.captures import Capture
 from sightline.foundation.errors import InputError
 from sightline.methods.base import Method, Scene
 from sightline.methods.pictures import PictureRenderer
+from sightline.runs.derived import derive
 from sightline.runs.run import Run, warn_unfinished
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -23,6 +24,14 @@ class LoadedScene:
     method: Method
     scene: Scene
     device: str
+    best: bool = False
+    _ready: list[bool] = field(default_factory=list)
+
+    def make_ready(self) -> None:
+        """Find what pictures need besides the weights, or take what the run folder keeps of it."""
+        if not self._ready:
+            derive(self.run, self.method, best=self.best)
+            self._ready.append(True)
 
     def renderer(
         self, background: tuple[float, float, float] | None = None, chunk: int | None = None
@@ -31,25 +40,34 @@ class LoadedScene:
         colour = (
             None if background is None else torch.tensor(background, dtype=torch.float32, device=self.device)
         )
+        self.make_ready()
         return PictureRenderer(self.method, self.scene, background=colour, chunk=chunk)
 
 
 def load_scene(
-    run: Run | Path | str, *, device: Device = "auto", best: bool = False, sources: Capture | None = None
+    run: Run | Path | str,
+    *,
+    device: Device = "auto",
+    best: bool = False,
+    sources: Capture | None = None,
+    sampler: str | None = None,
 ) -> LoadedScene:
     """Load a run's weights and make its scene.
 
     Args:
         best: take the weights with the highest validation PSNR instead of the latest ones.
         sources: views to see the scene from, for methods that generalise.
+        sampler: how to place samples along rays, where not as in training.
     """
     run = run if isinstance(run, Run) else Run.open(run)
     warn_unfinished(run)
     chosen = choose_device(device)
     method = run.load_method(chosen, best=best)
+    if sampler is not None:
+        method.choose_sampler(sampler)
     with torch.no_grad():
         scene = method.encode(sources)
-    return LoadedScene(run, method, scene, chosen)
+    return LoadedScene(run, method, scene, chosen, best)
 
 
 def choose_device(wanted: Device = "auto") -> str:

@@ -77,6 +77,15 @@ class NerfConfig:
     """compute hidden layers again in the backward pass instead of keeping them: less memory, more time"""
 
     # Sampling and compositing.
+    sampler: Literal["stratified", "occupancy"] = "stratified"
+    """stratified: a coarse network finds where the fine one is asked. occupancy: a grid of opacities does,
+    which skips empty space and ends rays behind what hides the rest; only the fine network is trained then"""
+    occupancy_cells: int = 128
+    """cells per axis of the grid that pictures are rendered by; half of them in training"""
+    occupancy_samples: int = 64
+    """samples of a rendered ray that meets something opaque, by the grid; half of them in training"""
+    occupancy_refresh: int = 16
+    """training steps between looks at cells that rays may not reach, by the grid"""
     coarse_samples: int = 64
     """samples of the coarse network along a ray"""
     fine_samples: int = 128
@@ -158,6 +167,11 @@ class NerfConfig:
         for name in ("fine_samples", "rays", "perturb", "precrop_steps", "warm_up"):
             if getattr(self, name) < 0:
                 raise InputError(f"It must be 0 or above, not {getattr(self, name)}", where=_flag(name))
+        if not 16 <= self.occupancy_cells <= 512:
+            raise InputError("It must be from 16 to 512", where="--occupancy-cells")
+        for name in ("occupancy_samples", "occupancy_refresh"):
+            if getattr(self, name) < 2:
+                raise InputError(f"It must be 2 or above, not {getattr(self, name)}", where=_flag(name))
         if self.coarse_samples < 3 and self.fine_samples:
             raise InputError("Fine samples need at least 3 coarse ones", where="--coarse-samples")
         beyond = [layer for layer in self.skip_layers if not 2 <= layer <= self.depth]

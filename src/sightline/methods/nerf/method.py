@@ -1,6 +1,8 @@
 """`nerf`: coarse and fine perceptrons along world rays or in normalised device coordinates."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -8,23 +10,31 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sightline.captures import Capture, Collection
-from sightline.foundation.errors import InputError, warn
+from sightline.foundation.errors import InputError, inform, warn
 from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
+from sightline.kernels.warm import compile_all
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.nerf.batches import BatchMaker, NerfBatch, Pixels
 from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.frame import Frame, find_frame
 from sightline.methods.nerf.network import build_networks, network_of
+from sightline.methods.nerf.occupancy import GridSpace, OccupancyTracer, empty_grid, survey
 from sightline.methods.nerf.optimisation import build_optimiser, rate_factor
 from sightline.methods.nerf.rays import RayMaker
 from sightline.methods.nerf.scene import NerfScene
-from sightline.methods.nerf.tracing import Chance, Tracer, over
+from sightline.methods.nerf.tracing import Chance, NerfRays, Tracer, over
 from sightline.networks.radiance_mlp import RadianceMlp
+from sightline.rendering.opacity_grid import OpacityGrid
 
 # A network that gives no density for so many steps gives none ever after.
 _DEAD_AFTER = 100
 _MOST_RESTARTS = 10
+# Looks at the grid of training that take in all of its cells, and how far these move towards what is found;
+# what was there before is of no use yet. Other looks, and samples on the way.
+_FULL_ROUNDS = (1, 2, 4, 8, 16, 32)
+_FULL_RATE, _REFRESH_RATE, _OBSERVE_RATE = 0.9, 0.5, 0.1
+_REFRESH_CELLS = 8192
 # Mean squared error above which the pictures are not empty themselves.
 _NOTHING_TO_LEARN = 1e-4
 
@@ -44,6 +54,12 @@ class Nerf(Method):
         super().__init__(config)
         config.check()
         self.networks = build_networks(config)
+        if self._guided and "fine" in self.networks:
+            # Never asked, and so without gradients.
+            self.networks["coarse"].requires_grad_(False)
+        # Of training, which follows the network; and of pictures, which is made of it as it is.
+        self._learning: OpacityGrid | None = None
+        self._learnt: OpacityGrid | None = None
         self._frame: Frame | None = None
         self._background: str = "white"
         self._pixels, self._views = 0, 0
@@ -67,6 +83,15 @@ class Nerf(Method):
         return 0.0 if self.frame.kind == "bounded" else 1.0
 
     @property
+    def _guided(self) -> bool:
+        return self.config.sampler == "occupancy"
+
+    @property
+    def shown(self) -> str:
+        """Name of the network that is shown: the fine one, where there is one."""
+        return "fine" if "fine" in self.networks else "coarse"
+
+    @property
     def tracer(self) -> Tracer:
         """The rules of the configuration, applied to the networks."""
         return Tracer(self.config, self.networks, self.noise)
@@ -74,6 +99,8 @@ class Nerf(Method):
     def warm_up(self) -> None:
         """Settle how memory is reused: layers' outputs of the same size come again and again."""
         keep_freed_memory()
+        if self._guided:
+            compile_all()
 
     def prepare(self, data: Capture | Collection) -> Capture:
         """Find the frame and the background; see `find_frame`."""
@@ -85,6 +112,8 @@ class Nerf(Method):
             raise InputError("The capture has no training views", where=data.path)
         self._frame = find_frame(data, self.config)
         self._background = _choose_background(data, self.config.background)
+        if self._guided:
+            self._learning = self._new_grid(self.config.occupancy_cells // 2)
         return data
 
     def batches(
@@ -111,12 +140,16 @@ class Nerf(Method):
         rays = batch.rays.to(next(self.parameters()))
         truth, behind = self._truth(batch)
         truth = truth.to(rays.origins)
+        if self._learning is not None:
+            return self._guided_losses(rays, truth, behind, self._learning)
         chance = Chance.draw(self.config, self.noise, rays.origins)
         traced = self.tracer(rays, chance)
         passes = [traced.coarse] if traced.fine is None else [traced.coarse, traced.fine]
         errors = [(over(found.seen, behind) - truth).square().mean() for found in passes]
         loss = torch.stack(errors).sum()
-        self._watch([found.seen.opacity for found in passes], loss)
+        self._watch(
+            {name: found.seen.opacity for name, found in zip(self.networks, passes, strict=True)}, loss
+        )
         losses = {
             "loss": loss,
             "psnr": -10 * torch.log10(errors[-1].detach()),
@@ -126,6 +159,29 @@ class Nerf(Method):
         if traced.fine is not None:
             losses["psnr_coarse"] = -10 * torch.log10(errors[0].detach())
         return losses
+
+    def _guided_losses(
+        self, rays: NerfRays, truth: Tensor, behind: Tensor | None, grid: OpacityGrid
+    ) -> dict[str, Any]:
+        found = self._guide(grid)(rays, True, self.config.occupancy_samples // 2)
+        grid.observe(found.cube, found.sigmas, _OBSERVE_RATE)
+        error = (over(found.result, behind) - truth).square().mean()
+        self._watch({self.shown: found.result.opacity}, error)
+        psnr = -10 * torch.log10(error.detach())
+        return {"loss": error, "psnr": psnr, "rays": len(rays), "samples": found.asked}
+
+    def _new_grid(self, cells: int) -> OpacityGrid:
+        return empty_grid(cells, GridSpace.of(self.frame)).to(next(self.parameters()).device)
+
+    def _guide(self, grid: OpacityGrid) -> OccupancyTracer:
+        return OccupancyTracer(
+            self.config,
+            network_of(self.networks, self.shown),
+            grid,
+            GridSpace.of(self.frame),
+            endless=self._background == "nothing",
+            noise=self.noise,
+        )
 
     def _truth(self, batch: NerfBatch) -> tuple[Tensor, Float[Tensor, "rays 3"] | None]:
         """What the rays shall see, and what is behind what they meet."""
@@ -143,13 +199,34 @@ class Nerf(Method):
         return straight * alpha + (0 if behind is None else behind * (1 - alpha)), behind
 
     @torch.no_grad()
-    def _watch(self, opacities: list[Tensor], loss: Tensor) -> None:
-        for k, opacity in enumerate(opacities):
+    def _watch(self, opacities: dict[str, Tensor], loss: Tensor) -> None:
+        for k, name in enumerate(self.networks):
+            if name not in opacities:
+                continue
+            opacity = opacities[name]
             silent = (opacity.amax() <= 0) & (loss > _NOTHING_TO_LEARN)
             self._quiet[0, k] = torch.where(silent, self._quiet[0, k] + 1, 0)
 
     def after_step(self, progress: Progress) -> bool:
-        """Draw a network anew that has died, the step after all processes have agreed that it has."""
+        """Let the grid follow the network, and draw a network anew that has died.
+
+        That happens the step after all processes have agreed that it has.
+        """
+        refreshed = self._refresh(progress.step)
+        return self._restart_dead(progress) or refreshed
+
+    def _refresh(self, step: int) -> bool:
+        """Look at all cells while the scene takes shape, later at some."""
+        grid, every = self._learning, self.config.occupancy_refresh
+        if grid is None or step % every:
+            return False
+        everything = step // every in _FULL_ROUNDS
+        cells = grid.random_cells(grid.side**3 if everything else _REFRESH_CELLS)
+        with torch.no_grad():
+            grid.refresh(self._guide(grid).box_density, cells, _FULL_RATE if everything else _REFRESH_RATE)
+        return True
+
+    def _restart_dead(self, progress: Progress) -> bool:
         if not self.config.restart_dead or self._restarts >= _MOST_RESTARTS:
             return False
         if progress.step % _DEAD_AFTER == 1 and progress.step > 1:
@@ -172,12 +249,14 @@ class Nerf(Method):
         for optimiser in self._optimisers:
             for parameter in network.parameters():
                 optimiser.state.pop(parameter, None)
+        if self._learning is not None:
+            self._learning = self._new_grid(self._learning.side)
         self._quiet.zero_()
         self._restarts += 1
 
     def optimisers(self) -> list[Optimisation]:
         """One optimiser for both networks; see `rate_factor` for its schedule."""
-        optimiser = build_optimiser(self.config, self.parameters())
+        optimiser = build_optimiser(self.config, [p for p in self.parameters() if p.requires_grad])
         self._optimisers = [optimiser]
         unit = self.config.schedule_unit
 
@@ -199,7 +278,54 @@ class Nerf(Method):
     def encode(self, views: Capture | None = None) -> Scene:
         """The trained scene; `views` are not needed."""
         keep_freed_memory()
-        return NerfScene(self.tracer, self.frame, self._background != "nothing")
+        guided = self._grid_of_pictures if self._guided else None
+        return NerfScene(self.tracer, self.frame, self._background != "nothing", guided)
+
+    def _grid_of_pictures(self) -> OccupancyTracer:
+        if self._learning is not None:
+            return self._guide(self._learning)
+        if self._learnt is None:
+            self.derive({})
+        assert self._learnt is not None
+        return self._guide(self._learnt)
+
+    def choose_sampler(self, name: str) -> None:
+        """Render with another sampler than the run was trained with; see `Method.choose_sampler`.
+
+        Raises:
+            InputError: there is no such sampler, or it needs a network that was not trained.
+        """
+        if name not in ("stratified", "occupancy"):
+            raise InputError(
+                f"nerf has no sampler {name!r}", where="--sampler", fix="Use stratified or occupancy"
+            )
+        if name == "stratified" and self._guided and "fine" in self.networks:
+            raise InputError(
+                "The run was trained with the sampler occupancy, so its coarse network has learnt nothing",
+                where="--sampler stratified",
+                fix="Leave it away",
+            )
+        self.config = replace(self.config, sampler=name)
+
+    @property
+    def derived_name(self) -> str | None:
+        """The grid of pictures follows from the weights."""
+        return "occupancy" if self._guided else None
+
+    def derive(self, kept: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Make the grid of pictures from the network's densities, or take the one that was kept."""
+        cells = self.config.occupancy_cells
+        grid = self._new_grid(cells)
+        found = kept.get("opacity")
+        if found is None or found.shape != grid.opacity.shape:
+            inform(f"Looking where matter is, at {cells}x{cells}x{cells} cells")
+            survey(self._guide(grid))
+            # As it will be read, so that all pictures are the same.
+            kept = {"opacity": grid.opacity.half().cpu()}
+        grid.opacity.copy_(kept["opacity"])
+        grid.changed()
+        self._learnt = grid
+        return kept
 
     def render(
         self,
@@ -225,12 +351,16 @@ class Nerf(Method):
 
     def training_state(self) -> dict[str, Any]:
         """How long networks have found nothing, and how often they were drawn anew."""
-        return {"quiet": self._quiet, "restarts": self._restarts}
+        grid = {} if self._learning is None else {"grid": self._learning.opacity}
+        return {"quiet": self._quiet, "restarts": self._restarts, **grid}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Take back what `training_state` gave."""
         self._quiet.copy_(state["quiet"])
         self._restarts = int(state["restarts"])
+        if self._learning is not None:
+            self._learning.opacity.copy_(state["grid"])
+            self._learning.changed()
 
 
 def _choose_background(capture: Capture, wanted: str) -> str:

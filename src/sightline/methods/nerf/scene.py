@@ -1,5 +1,7 @@
 """The trained scene of `nerf`: its field in the input frame, and pictures of it."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +12,7 @@ from sightline.geometry.poses import normalise
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.nerf.frame import Frame
 from sightline.methods.nerf.network import network_of
+from sightline.methods.nerf.occupancy import OccupancyTracer
 from sightline.methods.nerf.rays import RayMaker, distances, image_pixels
 from sightline.methods.nerf.tracing import Chance, Tracer, activate_density, over
 from sightline.networks.radiance_mlp import RadianceMlp
@@ -24,12 +27,20 @@ class NerfScene(Scene):
     Args:
         has_background: whether rays that meet little show what is behind. Photos are of a world that is full:
             what their rays miss was trained to be black, and stays so.
+        guided: gives what traces rays instead, by a grid; asked for every picture.
     """
 
     capabilities = CAPABILITIES - {"multi-view"}
 
-    def __init__(self, tracer: Tracer, frame: Frame, has_background: bool):
+    def __init__(
+        self,
+        tracer: Tracer,
+        frame: Frame,
+        has_background: bool,
+        guided: Callable[[], OccupancyTracer] | None = None,
+    ):
         self.tracer, self.frame, self.has_background = tracer, frame, has_background
+        self.guided = guided
 
     @property
     def network(self) -> RadianceMlp:
@@ -106,31 +117,40 @@ class NerfScene(Scene):
         shape = int(camera.height[0]), int(camera.width[0])
         pixels = image_pixels(shape[1], shape[0]).to(camera.device)
         size = chunk or self.tracer.config.ray_chunk
-        parts = [self._render_part(maker, part, other) for part in pixels.split(size)]
-        colour, opacity, depth = (torch.cat(column) for column in zip(*parts, strict=True))
+        guided = None if self.guided is None else self.guided()
+        parts = [self._render_part(maker, part, other, guided) for part in pixels.split(size)]
+        colour, opacity, depth = (torch.cat(column) for column in list(zip(*parts, strict=True))[:3])
         if self.has_background:
             behind = torch.ones(3).to(colour) if background is None else background.to(colour)
             colour = colour + (1 - opacity[:, None]) * behind
         visible = opacity >= _LEAST_OPACITY
-        samples = self.tracer.config.coarse_samples * (2 if "fine" in self.tracer.networks else 1)
-        samples += self.tracer.config.fine_samples
         return Rendering(
             rgb=colour.clamp(0, 1).float().view(*shape, 3),
             depth=torch.where(visible, depth, torch.nan).float().view(shape),
             opacity=opacity.float().view(shape),
             depth_sum=torch.where(opacity > 0, depth * opacity, 0.0).float().view(shape),
-            statistics={"rays": float(len(pixels)), "samples": float(samples * len(pixels))},
+            statistics={"rays": float(len(pixels)), "samples": float(sum(part[3] for part in parts))},
         )
 
     def _render_part(
-        self, maker: RayMaker, pixels: Tensor, directions_from: Cameras | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Colour without background, opacity, and mean distance in input units."""
+        self,
+        maker: RayMaker,
+        pixels: Tensor,
+        directions_from: Cameras | None,
+        guided: OccupancyTracer | None,
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Colour without background, opacity, mean distance in input units, and how many samples it took."""
         made = maker(0, pixels, directions_from)
         rays = made.rays.to(next(self.network.parameters()))
         config = self.tracer.config
-        chance = Chance.draw(config, self.tracer.noise, rays.origins) if config.render_noise else None
-        seen = self.tracer(rays, chance, coarse_colours=False).best.seen
+        if guided is not None:
+            found = guided(rays, config.render_noise, config.occupancy_samples)
+            seen, asked = found.result, found.asked
+        else:
+            chance = Chance.draw(config, self.tracer.noise, rays.origins) if config.render_noise else None
+            seen = self.tracer(rays, chance, coarse_colours=False).best.seen
+            asked = config.coarse_samples * (2 if "fine" in self.tracer.networks else 1) + config.fine_samples
+            asked *= len(rays)
         mean = seen.depth_sum / seen.opacity.clamp_min(1e-10)
         depth = distances(made, mean.double().to(made.origins.device), self.frame)
-        return over(seen, None), seen.opacity, depth.to(seen.opacity)
+        return over(seen, None), seen.opacity, depth.to(seen.opacity), asked

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sightline.kernels.compositing import Composite
 from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.network import network_of
 from sightline.networks.radiance_mlp import RadianceMlp
@@ -183,6 +184,6 @@ def activate_density(raw: Float[Tensor, "*any"], config: NerfConfig) -> Float[Te
     return functional.softplus(raw) if config.density_activation == "softplus" else functional.relu(raw)
 
 
-def over(seen: Quadrature, behind: Float[Tensor, "rays 3"] | None) -> Float[Tensor, "rays 3"]:
+def over(seen: Quadrature | Composite, behind: Float[Tensor, "rays 3"] | None) -> Float[Tensor, "rays 3"]:
     """Composite what is seen over colours, or over nothing."""
     return seen.colour if behind is None else seen.colour + (1 - seen.opacity[:, None]) * behind

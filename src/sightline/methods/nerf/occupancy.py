@@ -1,0 +1,215 @@
+"""Sampling by a grid of opacities: empty space is skipped, and rays end behind what hides the rest.
+
+The grid (`OpacityGrid`) covers the box of an object, or all of space where there is none, and its bins say
+where a ray meets matter; the coarse network is not asked. Rays begin and end where those of `Tracer` do.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sightline.kernels.compositing import Composite, composite
+from sightline.kernels.marching import MarchSettings, contract, uncontract
+from sightline.kernels.packed import Samples, offsets_from_counts
+from sightline.kernels.visibility import drop_invisible
+from sightline.methods.nerf.config import NerfConfig
+from sightline.methods.nerf.frame import Frame
+from sightline.methods.nerf.tracing import NerfRays, activate_density
+from sightline.networks.radiance_mlp import RadianceMlp
+from sightline.rendering.opacity_grid import OpacityGrid
+from sightline.rendering.sampler import SamplerSettings, sample
+
+# Bins less opaque than this are empty.
+_EMPTY = 1e-3
+# Rays end where less light is left, and samples of less weight are not trained on.
+_LEAST_TRANSMITTANCE = 1e-3
+_LEAST_WEIGHT = 1e-4
+# What one bin may hide at most: the mean of a cell says little of a ray that passes its corner.
+_LARGEST = 0.3
+_PER_BIN = 4
+# Part of the samples that is spread evenly over the visible bins.
+_FLOOR = 0.5
+# How far space is marched, in half sides of the box.
+_FAR = 1e3
+# Random points in every cell that holds matter or is next to one that does.
+_LOOKS = 8
+
+
+@dataclass(frozen=True)
+class GridSpace:
+    """Where the grid's cube lies in the frame of the network."""
+
+    centre: tuple[float, float, float]
+    half: float
+    """half of the box's side"""
+    contracted: bool
+    """whether the grid goes on around the box, by contraction"""
+
+    @staticmethod
+    def of(frame: Frame) -> "GridSpace":
+        """The box of an object; else what is around it too. Normalised device coordinates are a cube."""
+        if frame.ndc is not None:
+            return GridSpace((0.0, 0.0, 0.0), 1.0, True)
+        corners = frame.to_model.apply(torch.tensor(frame.bounds, dtype=torch.float64))
+        x, y, z = corners.mean(0).tolist()
+        return GridSpace((x, y, z), float((corners[1] - corners[0]).abs().max()) / 2, frame.kind != "bounded")
+
+    def to_box(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Bring points of the network's frame to that in which the box is [-1, 1]^3."""
+        return (points - torch.tensor(self.centre).to(points)) / self.half
+
+    def from_cube(self, cube: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Bring points of the grid's unit cube to the network's frame."""
+        return uncontract(cube, self.contracted) * self.half + torch.tensor(self.centre).to(cube)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found along rays."""
+
+    result: Composite
+    """depths are in multiples of the rays' directions"""
+    asked: int
+    """points at which the network was asked"""
+    cube: Float[Tensor, "n 3"]
+    """unit-cube points of the grid, and densities for one unit of the box's half side there"""
+    sigmas: Float[Tensor, "n"]
+
+
+def empty_grid(cells: int, space: GridSpace) -> OpacityGrid:
+    """Make a grid that says nothing yet; it is not among the weights, from which it follows."""
+    # Bins are as long as cells; around the box, it takes half of the cells of an axis.
+    bins = cells // 2 if space.contracted else cells
+    grid = OpacityGrid(cells, 2 / bins, space.contracted, threshold=_EMPTY)
+    grid.register_buffer("opacity", grid.opacity, persistent=False)
+    return grid
+
+
+class OccupancyTracer:
+    """Traces rays through one network, at samples that a grid places.
+
+    Args:
+        network: the one that is shown.
+        endless: whether there is always something where a ray ends, as in photos: its last sample then stands
+            for `last_length`.
+        noise: standard deviation of noise on densities in training.
+    """
+
+    def __init__(
+        self,
+        config: NerfConfig,
+        network: RadianceMlp,
+        grid: OpacityGrid,
+        space: GridSpace,
+        endless: bool,
+        noise: float = 0.0,
+    ):
+        self.config, self.network, self.grid, self.space = config, network, grid, space
+        self.endless, self.noise = endless, noise
+
+    def box_density(self, cube: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Density, for a length of half of the box's side, at points of the grid's unit cube.
+
+        Where samples stand for differences of t, a ray along the axis is meant.
+        """
+        like = next(self.network.parameters())
+        raw = self.network.raw_density(self.space.from_cube(cube).to(like))[:, 0]
+        return activate_density(raw, self.config) * self.space.half
+
+    def __call__(self, rays: NerfRays, chance: bool, samples: int) -> Seen:
+        """Trace rays.
+
+        Args:
+            chance: draw samples at random within their share, with noise on densities, as in training.
+            samples: of a ray that meets something opaque. Where gradients are kept, those that weigh nothing
+                have none.
+        """
+        placed, points = self._place(rays, chance and self.config.perturb > 0, samples)
+        noise = torch.randn_like(placed.distances) * self.noise if chance and self.noise else None
+        asked, views, everywhere = len(points), rays.view_directions, points
+        sigmas: Tensor | None = None
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                sigmas = self._density(self.network.raw_density(points), noise)
+            placed, kept = drop_invisible(placed, sigmas, _LEAST_WEIGHT)
+            points, noise = points[kept], None if noise is None else noise[kept]
+        raw, colour = self.network(points, None if views is None else views[placed.ray_indices])
+        densities = self._density(raw, noise)
+        result = composite(densities, torch.sigmoid(colour), placed)
+        cube = contract(self.space.to_box(everywhere), self.space.contracted)
+        return Seen(result, asked, cube, (densities if sigmas is None else sigmas) * self.space.half)
+
+    def _place(self, rays: NerfRays, jitter: bool, samples: int) -> tuple[Samples, Tensor]:
+        """Samples by t, each with the length that it stands for, and their points."""
+        size = rays.directions.norm(dim=-1)
+        march = MarchSettings(
+            contracted=self.space.contracted,
+            step=self.grid.step,
+            near=0.0,
+            far=_FAR,
+            threshold=_EMPTY,
+            largest=_LARGEST,
+            least_transmittance=_LEAST_TRANSMITTANCE,
+            max_bins=8 * self.grid.side,
+        )
+        settings = SamplerSettings(samples, _PER_BIN, _FLOOR)
+        with torch.no_grad():
+            # The march begins at the near end.
+            origins = self.space.to_box(rays.origins + rays.near[:, None] * rays.directions)
+            directions = rays.directions / size[:, None]
+            placed = sample(origins.float(), directions.float(), self.grid, march, settings, jitter)
+            index, unit = placed.ray_indices, self.space.half / size
+            t = rays.near[index] + placed.distances * unit[index]
+            placed = _keep(
+                replace(placed, distances=t, lengths=placed.lengths * unit[index]), t < rays.far[index]
+            )
+            if self.endless:
+                placed = _with_ends(placed, rays.far, self.config.last_length)
+            index = placed.ray_indices
+            if self.config.length_by_direction:
+                placed = replace(placed, lengths=placed.lengths * size[index])
+            return placed, rays.origins[index] + placed.distances[:, None] * rays.directions[index]
+
+    def _density(self, raw: Tensor, noise: Tensor | None) -> Tensor:
+        return activate_density(raw[:, 0] if noise is None else raw[:, 0] + noise, self.config)
+
+
+def _keep(samples: Samples, chosen: Tensor) -> Samples:
+    if bool(chosen.all()):
+        return samples
+    rays = samples.ray_indices[chosen]
+    offsets = offsets_from_counts(torch.bincount(rays, minlength=samples.rays))
+    return Samples(offsets, samples.distances[chosen], samples.lengths[chosen], rays)
+
+
+def _with_ends(samples: Samples, far: Tensor, length: float) -> Samples:
+    """Put one more sample at the end of each ray."""
+    rays = torch.arange(samples.rays, device=far.device)
+    offsets = samples.offsets + torch.arange(samples.rays + 1, device=far.device)
+    old, new = torch.arange(len(samples), device=far.device) + samples.ray_indices, offsets[1:] - 1
+    total = len(samples) + samples.rays
+    columns = []
+    for values, added in (
+        (samples.distances, far.to(samples.distances)),
+        (samples.lengths, torch.full_like(samples.lengths[:1], length).expand(samples.rays)),
+        (samples.ray_indices, rays),
+    ):
+        column = values.new_empty(total)
+        column[old], column[new] = values, added
+        columns.append(column)
+    return Samples(offsets, *columns)
+
+
+@torch.no_grad()
+def survey(tracer: OccupancyTracer) -> None:
+    """Fill a tracer's grid with what its network has: a look at every cell, more where there is matter."""
+    grid = tracer.grid
+    generator = torch.Generator(grid.opacity.device).manual_seed(0)
+    grid.refresh(tracer.box_density, grid.random_cells(grid.side**3), 1.0, generator)
+    near = torch.nn.functional.max_pool3d(grid.opacity[None, None], 3, 1, 1)[0, 0] > grid.threshold
+    cells = near.view(-1).nonzero()[:, 0]
+    for look in range(1, _LOOKS):
+        # Means of all looks so far.
+        grid.refresh(tracer.box_density, cells, 1 / (look + 1), generator)
