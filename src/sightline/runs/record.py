@@ -117,19 +117,23 @@ class RunRecord:
                 where=folder,
                 fix="Give a folder that `sightline train` wrote",
             )
-        values = read_json(path)
+        return cls.from_json(read_json(path), where=path)
+
+    @classmethod
+    def from_json(cls, values: Any, where: object = None) -> "RunRecord":
+        """Read what `to_json` gave; InputError where it is not that, or from a newer version."""
         if not isinstance(values, dict) or not isinstance(values.get("schema"), int):
-            raise InputError(f"{RUN_FILE} has no field 'schema', so it is not a run's", where=path)
+            raise InputError(f"{RUN_FILE} has no field 'schema', so it is not a run's", where=where)
         if values["schema"] > SCHEMA:
             raise InputError(
                 f"A newer Sightline wrote this run (schema {values['schema']}, this one knows {SCHEMA})",
-                where=path,
+                where=where,
                 fix="Upgrade with: pip install --upgrade sightline",
             )
         for name in ("method", "config", "data"):
             if name not in values:
-                raise InputError(f"The field {name!r} is missing", where=path)
-        return from_plain(cls, values, where=path)
+                raise InputError(f"The field {name!r} is missing", where=where)
+        return from_plain(cls, values, where=where)
 
 
 def package_versions() -> dict[str, str]:

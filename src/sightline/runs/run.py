@@ -70,8 +70,12 @@ class Run:
 
     @classmethod
     def open(cls, path: Path | str) -> "Run":
-        """Open a run folder; InputError where it is none, or was written by a newer version."""
+        """Open a run folder or a portable scene; InputError for anything else, or from a newer version."""
         path = Path(path).expanduser()
+        if path.is_file():
+            from sightline.runs.portable import open_portable
+
+            return open_portable(path)
         return cls(path, RunRecord.read(path))
 
     @staticmethod

@@ -23,6 +23,7 @@ from sightline.methods.registry import get_method_info
 from sightline.runs.run import Run
 from sightline.runs.settings import from_plain, refuse_unknown
 from sightline.workflows.evaluate import evaluate_run
+from sightline.workflows.export import ExportResult, export_run
 from sightline.workflows.options import TrainOptions, read_layers
 from sightline.workflows.paths import choose_cameras
 from sightline.workflows.render import Rendered, render_run
@@ -87,6 +88,11 @@ class TrainedRun:
     def render_video(self, path: str = "orbit", **options: Any) -> Rendered:
         """Render along a path into a video or pictures; options are those of `render_run`."""
         return render_run(self.folder, path=path, **{"device": self._device, **options})
+
+    def export(self, kind: str, **options: Any) -> ExportResult:
+        """Export a mesh, points, a volume or weights; options are those of `export_run` and of the export."""
+        own = {name: options.pop(name) for name in ("out", "data", "device", "best") if name in options}
+        return export_run(self.folder, kind, options, **{"device": self._device, **own})
 
     def evaluate(self, **options: Any) -> dict[str, Any]:
         """Score held-out views; gives what `metrics.json` holds. Options are those of `evaluate_run`."""

@@ -1,0 +1,1 @@
+"""Triangle meshes of a field's surface, with colours or a texture."""

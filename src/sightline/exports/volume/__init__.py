@@ -1,0 +1,1 @@
+"""Dense grids of colour and opacity."""

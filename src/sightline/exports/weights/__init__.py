@@ -1,0 +1,1 @@
+"""Portable scenes: weights and cameras in one file."""
