@@ -178,7 +178,8 @@ class Cameras:
         """
         local, _ = self.local_directions(indices, pixels)
         indices = self._indices(indices)
-        x, y, z, origins = (self.c2w[:, :, column].float()[indices] for column in range(4))
+        columns = (self.c2w[:, :, column].float() for column in range(4))
+        x, y, z, origins = (column.index_select(0, indices) for column in columns)
         local = local.float()
         directions = x * local[:, 0:1] + y * local[:, 1:2] + z * local[:, 2:3]
         directions = directions / torch.linalg.vector_norm(directions, dim=-1, keepdim=True)
