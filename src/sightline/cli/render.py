@@ -25,6 +25,15 @@ class Arguments:
     """mp4, gif, or png for a folder of pictures; mp4 for paths and png for the data's own cameras"""
     depth: bool = False
     """write depth in colour beside it"""
+    depth_kind: Literal["distance", "z", "sum", "disparity", "ndc"] = "distance"
+    """what depth is: along the ray, along the optical axis, not divided by opacity, 1 / distance, or 0 (near
+    plane) to 1 (infinity)"""
+    depth_files: tuple[Literal["pfm", "png", "npy", "bytes"], ...] = ()
+    """write the depth of each frame as numbers, in these formats; bytes is that of nerf_pl's Unity project"""
+    depth_scale: float | None = None
+    """16-bit steps per unit in png files; chosen so that the path fits where not given"""
+    still: bool = False
+    """hold the first camera, and let only the direction that colours are seen from follow the path"""
     background: str | None = None
     """colour behind what is transparent (white, #rrggbb, 0.2,0.2,0.2), or transparent for RGBA pictures"""
     elevation: float | None = None
@@ -63,6 +72,7 @@ def main(arguments: list[str]) -> int:
         print_json(rendered.to_json())
     else:
         print(rendered.path)
-        if rendered.depth is not None:
-            print(rendered.depth)
+        for beside in (rendered.depth, rendered.depth_maps):
+            if beside is not None:
+                print(beside)
     return 0

@@ -1,7 +1,7 @@
 """Rendering a run along a camera path: a video, a gif, or pictures, and the same of its depth."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,22 +9,33 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from sightline.captures import Capture
 from sightline.evaluation.views import background_for, file_stems
 from sightline.foundation.errors import InputError, inform
 from sightline.geometry import Cameras
 from sightline.geometry.trajectories import frames_per_second
 from sightline.geometry.treatments import capture_layout
-from sightline.media.colour import colour_depth, depth_range
+from sightline.media.colour import depth_range
 from sightline.media.images import to_uint8, write_png
 from sightline.media.video import write_video
 from sightline.methods.base import Rendering
 from sightline.methods.pictures import PictureRenderer
 from sightline.runs.run import Run
 from sightline.workflows.counting import counting
+from sightline.workflows.depth_maps import (
+    DepthFiles,
+    DepthFormat,
+    DepthKind,
+    DepthPlan,
+    colour_measured,
+    measure,
+    near_plane,
+)
 from sightline.workflows.evaluate import one_scene, source_views
 from sightline.workflows.paths import SPLITS, choose_cameras
 from sightline.workflows.scenes import Device, load_scene
 from sightline.workflows.side_writer import SideWriter
+from sightline.workflows.still import hold_camera
 
 Format = Literal["mp4", "gif", "png"]
 TRANSPARENT = "transparent"
@@ -43,12 +54,15 @@ class Rendered:
     depth: Path | None
     frames: int
     seconds_per_frame: float
+    depth_maps: Path | None = None
+    """folder of depth as numbers"""
 
     def to_json(self) -> dict[str, Any]:
         """What `sightline render --json` prints."""
         return {
             "path": self.path.as_posix(),
             "depth": None if self.depth is None else self.depth.as_posix(),
+            "depth_maps": None if self.depth_maps is None else self.depth_maps.as_posix(),
             "frames": self.frames,
             "seconds_per_frame": round(self.seconds_per_frame, 4),
         }
@@ -72,6 +86,10 @@ def render_run(
     best: bool = False,
     chunk: int | None = None,
     sampler: str | None = None,
+    depth_kind: DepthKind = "distance",
+    depth_files: Sequence[DepthFormat] = (),
+    depth_scale: float | None = None,
+    still: bool = False,
 ) -> Rendered:
     """Render a run along a path; needs no data, unless the method sees its scene from photos.
 
@@ -89,11 +107,17 @@ def render_run(
         data: take cameras from this data instead of from what the run remembers.
         out: the video's file or the pictures' folder; in `renders/` of the run folder where not given.
         sampler: how to place samples along rays, where not as in training.
+        depth_kind: what is measured: along the ray (distance), along the axis (z), not divided by opacity
+            (sum), 1 / distance (disparity), or from the near plane to infinity as 0 to 1 (ndc).
+        depth_files: formats to write each frame's depth in, as numbers.
+        depth_scale: 16-bit steps per unit, for PNG; chosen so that the path fits where not given.
+        still: hold the first camera, and let only the direction that colours are seen from follow the path.
 
     Raises:
         InputError: options that do not go together, or the run cannot be loaded.
     """
     run = run if isinstance(run, Run) else Run.open(run)
+    plan = DepthPlan(depth_kind, tuple(depth_files), depth_scale)
     format = _choose_format(format, path, background, out)
     generalises = run.method_info.learns != "one scene"
     if data is not None or generalises:
@@ -109,15 +133,17 @@ def render_run(
     transparent = background == TRANSPARENT
     colour = (0.0, 0.0, 0.0) if transparent else background_for(capture, background).colour
     render = loaded.renderer(colour, chunk)
+    if still:
+        render = hold_camera(render, cameras[0])
     if fps is None:
         fps = (frames_per_second(path) if path.lower().endswith(".json") else None) or 30.0
-    target = out or run.path / "renders" / _default_name(path, variant, format)
+    target = out or run.path / "renders" / _default_name(path, variant, format, still)
     names = file_stems(capture.split(path).image_names) if path in SPLITS else None
-    output = _Output(target, fps, transparent, depth, names)
+    output = _Output(target, fps, transparent, depth, names, plan)
     if out is not None:
         output.refuse_full_folders()
     with counting("rendering", len(cameras)) as on_frame:
-        return _write(render, cameras, output, on_frame)
+        return _write(render, cameras, output, capture, on_frame)
 
 
 def _choose_format(format: Format | None, path: str, background: str | None, out: Path | None) -> Format:
@@ -151,9 +177,10 @@ def _check_one_size(cameras: Cameras) -> None:
         )
 
 
-def _default_name(path: str, variant: str | None, format: Format) -> str:
+def _default_name(path: str, variant: str | None, format: Format, still: bool) -> str:
     name = Path(path).stem if path.lower().endswith(".json") else path
     name = name if variant is None else f"{name}-{variant}"
+    name = f"{name}-still" if still else name
     return name if format == "png" else f"{name}.{format}"
 
 
@@ -165,15 +192,26 @@ class _Output:
     depth: bool
     names: list[str] | None
     """file names of the pictures, where they have names of their own"""
+    plan: DepthPlan
 
     @property
     def depth_path(self) -> Path:
-        return self.path.with_name(f"{self.path.stem}_depth{self.path.suffix}")
+        return self.path.with_name(f"{self.path.stem}_{self.plan.label}{self.path.suffix}")
+
+    @property
+    def maps_path(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}_{self.plan.label}_maps")
+
+    @property
+    def folders(self) -> list[Path]:
+        """Folders that pictures or maps are written to."""
+        paths = [self.path, *([self.depth_path] if self.depth else [])]
+        return [p for p in paths if not p.suffix] + ([self.maps_path] if self.plan.formats else [])
 
     def refuse_full_folders(self) -> None:
         """InputError where pictures would be written among files that may be somebody's photos."""
-        for path in (self.path, self.depth_path) if self.depth else (self.path,):
-            if not path.suffix and path.is_dir() and any(path.iterdir()):
+        for path in self.folders:
+            if path.is_dir() and any(path.iterdir()):
                 raise InputError(
                     "The folder for the pictures is not empty",
                     where=path,
@@ -182,10 +220,24 @@ class _Output:
 
 
 def _write(
-    render: PictureRenderer, cameras: Cameras, output: _Output, on_frame: Callable[[int], None]
+    render: PictureRenderer,
+    cameras: Cameras,
+    output: _Output,
+    capture: Capture,
+    on_frame: Callable[[int], None],
 ) -> Rendered:
     """Render frame by frame into the output, and the depth beside it; no more than a few frames are kept."""
-    limits = _preview_depths(render, cameras) if output.depth else None
+    plan, near, limits, maps = output.plan, 1.0, None, None
+    if output.depth or plan.formats:
+        previews = _previews(render, cameras)
+        if plan.kind == "ndc":
+            z = _all_depths(previews, "z", near)
+            near = near_plane(capture, float(np.nanmin(z)) if np.isfinite(z).any() else None)
+        found = _all_depths(previews, plan.kind, near)
+        limits = depth_range(found)
+        if plan.formats:
+            farthest = float(np.nanmax(found)) if np.isfinite(found).any() else None
+            maps = DepthFiles(output.maps_path, plan, output.names, plan.steps_per_unit(farthest), near)
     side = (
         SideWriter(lambda frames: _write_frames(output.depth_path, frames, output)) if output.depth else None
     )
@@ -197,10 +249,15 @@ def _write(
             started = time.perf_counter()
             rendering = render(cameras[index])
             seconds += time.perf_counter() - started
-            if side is not None:
-                side.put(colour_depth(_depth_of(rendering), limits))
+            picture = _rgba(rendering) if output.transparent else to_uint8(rendering.rgb)
+            if side is not None or maps is not None:
+                depth = measure(rendering, cameras[index], plan.kind, near)
+                if maps is not None:
+                    maps.put(index, depth, picture)
+                if side is not None:
+                    side.put(colour_measured(depth, plan.kind, limits))
             on_frame(index + 1)
-            yield _rgba(rendering) if output.transparent else to_uint8(rendering.rgb)
+            yield picture
 
     try:
         count = _write_frames(output.path, pictures(), output)
@@ -210,7 +267,8 @@ def _write(
         if side is not None:
             side.close()
     inform(f"Rendered {count} frame{'s' * (count > 1)}, {seconds / count:.2f} s each")
-    return Rendered(output.path, output.depth_path if output.depth else None, count, seconds / count)
+    depth_path = output.depth_path if output.depth else None
+    return Rendered(output.path, depth_path, count, seconds / count, maps and maps.folder)
 
 
 def _write_frames(path: Path, frames: Iterator[np.ndarray], output: _Output) -> int:
@@ -227,22 +285,20 @@ def _write_frames(path: Path, frames: Iterator[np.ndarray], output: _Output) -> 
     return count
 
 
-def _depth_of(rendering: Rendering) -> np.ndarray:
-    if rendering.depth is None:
-        raise InputError("This method gives no depth", where="--depth", fix="Leave --depth away")
-    return rendering.depth.float().cpu().numpy()
-
-
-def _preview_depths(render: PictureRenderer, cameras: Cameras) -> tuple[float, float] | None:
-    """Find the range of depths along the path from small pictures, so that colours mean the same in all."""
-    depths = []
+def _previews(render: PictureRenderer, cameras: Cameras) -> list[tuple[Rendering, Cameras]]:
+    """Render small pictures along the path: what they show is settled for all frames alike."""
+    found = []
     for index in np.unique(np.linspace(0, len(cameras) - 1, _PREVIEWS).round().astype(int)).tolist():
         camera = cameras[index]
         width, height = int(camera.width[0]), int(camera.height[0])
         scale = min(1.0, _PREVIEW_SIZE / max(width, height))
         small = camera.resized(max(1, round(width * scale)), max(1, round(height * scale)))
-        depths.append(_depth_of(render(small)).ravel())
-    return depth_range(np.concatenate(depths))
+        found.append((render(small), small))
+    return found
+
+
+def _all_depths(previews: list[tuple[Rendering, Cameras]], kind: DepthKind, near: float) -> np.ndarray:
+    return np.concatenate([measure(seen, camera, kind, near).ravel() for seen, camera in previews])
 
 
 def _rgba(rendering: Rendering) -> np.ndarray:
