@@ -40,7 +40,8 @@ def test_both_sides_of_every_case_compute_the_same(benchmark):
             assert mine.shape == other.shape, case.name
             # A bin on a cell's border, or bfloat16's eight bits, may make a difference, but not on the whole.
             apart = float((mine.double() - other.double()).abs().mean())
-            part = 0.05 if "bfloat16" in case.name else 0.002
+            narrow = "bfloat16" in case.name or case.name.startswith("training step")
+            part = 0.08 if narrow else 0.002
             assert apart <= part * max(float(other.double().abs().mean()), 1e-3), case.name
 
 
@@ -65,10 +66,10 @@ def test_idle_threads_of_pytorch_do_not_spin(given, spins):
 
 def test_what_an_item_takes(benchmark):
     cases = {case.name: case for case in benchmark.all_cases(samples=300, log2_entries=10)}
-    # 8 levels of 8 corners with 2 features of 4 bytes; 16 outputs of 4 bytes.
-    assert cases["hash encoding, forward"].item_bytes == 8 * 8 * 2 * 4 + 16 * 4
+    # 8 levels of 8 corners with 4 features of 4 bytes; 32 outputs of 4 bytes.
+    assert cases["hash encoding, forward"].item_bytes == 8 * 8 * 4 * 4 + 32 * 4
     assert cases["hash encoding, forward"].unit == "sample"
-    assert cases["density network, forward"].item_operations == 2 * (16 * 64 + 64 * 16)
+    assert cases["density network, forward"].item_operations == 2 * (32 * 64 + 64 * 16)
     assert cases["colour network, backward"].item_operations == 4 * (32 * 64 + 64 * 64 + 64 * 3)
 
 
