@@ -68,7 +68,7 @@ def find_texels(mesh: Mesh, normals: Float[np.ndarray, "v 3"], size: int) -> Tex
     assert mesh.uvs is not None
     face_of = np.full(size * size, -1, dtype=np.int64)
     shares = np.zeros((size * size, 2), dtype=np.float32)
-    for pixels, faces, barycentric in _covered(mesh.uvs[mesh.faces] * size, size):
+    for pixels, faces, barycentric in covered_pixels(mesh.uvs[mesh.faces] * size, size, size):
         face_of[pixels], shares[pixels] = faces, barycentric[:, 1:]
     found = np.flatnonzero(face_of >= 0)
     corners = mesh.faces[face_of[found]]
@@ -79,28 +79,38 @@ def find_texels(mesh: Mesh, normals: Float[np.ndarray, "v 3"], size: int) -> Tex
     return Texels(found // size, found % size, points, up)
 
 
-def _covered(triangles: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Pixels whose centres lie in triangles (f, 3, 2), with face and barycentric coordinates, in parts."""
-    low = np.clip(np.floor(triangles.min(1) - 0.5), 0, size - 1).astype(np.int64)
-    high = np.clip(np.ceil(triangles.max(1) - 0.5), 0, size - 1).astype(np.int64)
-    width, height = (high - low + 1).T
-    ends = np.cumsum(width * height)
+def covered_pixels(
+    triangles: Float[np.ndarray, "f 3 2"], width: int, height: int
+) -> Iterator[tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"], Float[np.ndarray, "n 3"]]]:
+    """Find the pixels whose centres lie in triangles, part by part.
+
+    Args:
+        triangles: corners in pixels, (0, 0) the upper left corner of the picture.
+
+    Yields:
+        Flat index of each pixel, the triangle that covers it, and the barycentric coordinates in it.
+    """
+    last_pixel = np.array([width - 1, height - 1])
+    low = np.clip(np.floor(triangles.min(1) - 0.5), 0, last_pixel).astype(np.int64)
+    high = np.clip(np.ceil(triangles.max(1) - 0.5), 0, last_pixel).astype(np.int64)
+    wide, tall = (high - low + 1).T
+    ends = np.cumsum(wide * tall)
     first = 0
     while first < len(triangles):
         before = ends[first - 1] if first else 0
         last = max(first + 1, int(np.searchsorted(ends, before + _PART)))
-        counts = (width * height)[first:last]
+        counts = (wide * tall)[first:last]
         face = first + np.repeat(np.arange(last - first), counts)
         place = np.arange(len(face)) - np.repeat(np.cumsum(counts) - counts, counts)
-        x, y = low[face, 0] + place % width[face], low[face, 1] + place // width[face]
+        x, y = low[face, 0] + place % wide[face], low[face, 1] + place // wide[face]
         a, b, c = triangles[face].transpose(1, 0, 2)
         point = np.stack([x + 0.5, y + 0.5], -1)
         whole = _cross(b - a, c - a)
         with np.errstate(divide="ignore", invalid="ignore"):
             second, third = _cross(point - a, c - a) / whole, _cross(b - a, point - a) / whole
-        barycentric = np.stack([1 - second - third, second, third], -1)
+            barycentric = np.stack([1 - second - third, second, third], -1)
         inside = (barycentric >= -1e-6).all(-1)
-        yield (y * size + x)[inside], face[inside], barycentric[inside]
+        yield (y * width + x)[inside], face[inside], barycentric[inside]
         first = last
 
 
