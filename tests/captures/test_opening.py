@@ -2,8 +2,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from sightline.captures import detect_format, formats, open_capture, write_capture
+from sightline.captures import detect_format, open_capture, write_capture
 from sightline.captures.formats import Format, get_format, list_formats
+from sightline.foundation import registry
 from sightline.foundation.errors import InputError
 
 
@@ -89,7 +90,7 @@ def test_other_packages_add_formats(tmp_path, monkeypatch, capture_in_memory):
         read=lambda path, options: capture_in_memory(path=path, format="foreign"),
     )
     point = SimpleNamespace(load=lambda: foreign)
-    monkeypatch.setattr(formats, "entry_points", lambda group: [point] * (group == "sightline.formats"))
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] * (group == "sightline.formats"))
     assert open_capture(tmp_path).format == "foreign"
     assert open_capture(tmp_path, format="foreign").path == tmp_path
     with pytest.raises(InputError, match=r"'foreign' can be read, not written.*Choose one of: blender"):

@@ -5,11 +5,9 @@ through the entry point group `sightline.exports`.
 """
 
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
-from sightline.foundation.errors import InputError
+from sightline.foundation.registry import Registry, load
 
 ENTRY_POINTS = "sightline.exports"
 
@@ -29,16 +27,11 @@ class ExportInfo:
 
     def options_class(self) -> type:
         """Import the class of the settings."""
-        return _load(self.options)
+        return load(self.options)
 
     def function(self) -> Any:
         """Import the exporter (and with it torch)."""
-        return _load(self.export)
-
-
-def _load(reference: str) -> Any:
-    module, name = reference.split(":")
-    return getattr(import_module(module), name)
+        return load(self.export)
 
 
 # One line per exporter: the module that holds its `INFO`.
@@ -49,19 +42,14 @@ _BUILT_IN = {
     "weights": "sightline.exports.weights.config:INFO",
 }
 
+_registry: Registry[ExportInfo] = Registry("export", ENTRY_POINTS, _BUILT_IN)
+
 
 def list_exports() -> list[ExportInfo]:
     """Every exporter that is installed, the built-in ones first."""
-    found = [_load(reference) for reference in _BUILT_IN.values()]
-    return found + [point.load() for point in entry_points(group=ENTRY_POINTS)]
+    return _registry.all()
 
 
 def get_export_info(name: str) -> ExportInfo:
     """Find an exporter by its name; InputError lists the names there are."""
-    if name in _BUILT_IN:
-        return _load(_BUILT_IN[name])
-    for info in list_exports():
-        if info.name == name:
-            return info
-    known = ", ".join(info.name for info in list_exports())
-    raise InputError(f"There is no export {name!r}", fix=f"Choose one of: {known}")
+    return _registry.find(name)

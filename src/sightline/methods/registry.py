@@ -6,11 +6,10 @@ through the entry point group `sightline.methods`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from sightline.foundation.errors import InputError
+from sightline.foundation.registry import Registry, load
 
 ENTRY_POINTS = "sightline.methods"
 
@@ -41,11 +40,11 @@ class MethodInfo:
 
     def config_class(self) -> type:
         """Import the configuration class."""
-        return _load(self.config)
+        return load(self.config)
 
     def method_class(self) -> type:
         """Import the Method (and with it torch)."""
-        return _load(self.method)
+        return load(self.method)
 
     def build_config(self, preset: str | None = None, **overrides: Any) -> Any:
         """Make a configuration: defaults, then the preset's fields, then `overrides`."""
@@ -62,31 +61,20 @@ class MethodInfo:
         return replace(config, **overrides)
 
 
-def _load(reference: str) -> Any:
-    module, name = reference.split(":")
-    return getattr(import_module(module), name)
-
-
 # One line per method: the module that holds its `INFO`.
 _BUILT_IN = {
     "ngp": "sightline.methods.ngp.config:INFO",
     "nerf": "sightline.methods.nerf.config:INFO",
 }
 
+_registry: Registry[MethodInfo] = Registry("method", ENTRY_POINTS, _BUILT_IN)
+
 
 def list_methods() -> list[MethodInfo]:
     """Every method that is installed, the built-in ones first."""
-    found = [_load(reference) for reference in _BUILT_IN.values()]
-    found += [point.load() for point in entry_points(group=ENTRY_POINTS)]
-    return found
+    return _registry.all()
 
 
 def get_method_info(name: str) -> MethodInfo:
     """Find a method by its name; InputError lists the names there are."""
-    if name in _BUILT_IN:
-        return _load(_BUILT_IN[name])
-    for info in list_methods():
-        if info.name == name:
-            return info
-    known = ", ".join(info.name for info in list_methods())
-    raise InputError(f"There is no method {name!r}", fix=f"Choose one of: {known}")
+    return _registry.find(name)

@@ -5,12 +5,10 @@ Another package adds a format by registering a `Format` under the entry point gr
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightline.foundation.errors import InputError
+from sightline.foundation.registry import Registry
 
 if TYPE_CHECKING:
     from sightline.captures.capture import Capture
@@ -48,26 +46,14 @@ _BUILT_IN = {
     "tiny_nerf": "sightline.captures.formats.tiny_nerf:FORMAT",
 }
 
+_registry: Registry[Format] = Registry("format", ENTRY_POINTS, _BUILT_IN)
+
 
 def list_formats() -> list[Format]:
     """Every format that is installed, in the order of detection: the built-in ones first."""
-    found = [_load(reference) for reference in _BUILT_IN.values()]
-    return found + [point.load() for point in entry_points(group=ENTRY_POINTS)]
+    return _registry.all()
 
 
 def get_format(name: str) -> Format:
     """Find a format by its name; InputError lists the names there are."""
-    if name in _BUILT_IN:
-        return _load(_BUILT_IN[name])
-    formats = list_formats()
-    for format in formats:
-        if format.name == name:
-            return format
-    raise InputError(
-        f"There is no format {name!r}", fix=f"Choose one of: {', '.join(format.name for format in formats)}"
-    )
-
-
-def _load(reference: str) -> Format:
-    module, name = reference.split(":")
-    return getattr(import_module(module), name)
+    return _registry.find(name)
