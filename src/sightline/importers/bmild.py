@@ -11,14 +11,11 @@ from sightline.foundation.errors import InputError
 from sightline.importers.contract import Reading, Source, SourceFile
 from sightline.importers.perceptrons import (
     NETWORKS,
-    TOLD,
     Naming,
     Perceptrons,
     Stored,
     as_step,
-    found_in_data,
     place_layers,
-    state_without_data,
 )
 
 _DEPTH = 8
@@ -70,18 +67,7 @@ def read(files: Sequence[SourceFile]) -> Reading:
         where=", ".join(str(file.path) for file in files),
     )
     match = _NAME.search(files[0].path.name)
-    return Reading(
-        method="nerf",
-        preset="bmild",
-        settings=perceptrons.settings,
-        fixed=perceptrons.fixed,
-        weights=perceptrons.weights,
-        told=TOLD,
-        step=as_step(match[2]) if match else 0,
-        split_rule="bmild",
-        state_without_data=state_without_data,
-        found_in_data=found_in_data,
-    )
+    return perceptrons.reading(step=as_step(match[2]) if match else 0, split_rule="bmild")
 
 
 def _named(content: Any) -> dict[str, Any]:

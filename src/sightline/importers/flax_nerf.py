@@ -7,15 +7,12 @@ from sightline.foundation.errors import InputError
 from sightline.importers.contract import Reading, Source, SourceFile
 from sightline.importers.perceptrons import (
     NETWORKS,
-    TOLD,
     Naming,
     Perceptrons,
     Stored,
     as_step,
-    found_in_data,
     numbered,
     place_layers,
-    state_without_data,
 )
 
 _DEPTH = 8
@@ -42,18 +39,7 @@ def read(files: Sequence[SourceFile]) -> Reading:
         depths=[_DEPTH, count - 4, count - 1],
         where=file.path,
     )
-    return Reading(
-        method="nerf",
-        preset="flax_nerf",
-        settings=perceptrons.settings,
-        fixed=perceptrons.fixed,
-        weights=perceptrons.weights,
-        told=TOLD,
-        step=as_step(file.content.get("step")),
-        split_rule="flax_nerf",
-        state_without_data=state_without_data,
-        found_in_data=found_in_data,
-    )
+    return perceptrons.reading(step=as_step(file.content.get("step")), split_rule="flax_nerf")
 
 
 def _networks(content: Any) -> dict[str, dict[str, Any]]:

@@ -10,15 +10,12 @@ from sightline.foundation.errors import InputError
 from sightline.importers.contract import Reading, Source, SourceFile
 from sightline.importers.perceptrons import (
     NETWORKS,
-    TOLD,
     Naming,
     Perceptrons,
     Stored,
     as_step,
-    found_in_data,
     numbered,
     place_linears,
-    state_without_data,
 )
 
 _DEPTH = 4
@@ -47,18 +44,10 @@ def read(files: Sequence[SourceFile]) -> Reading:
         where=files[0].path,
     )
     psnr = content.get("psnr")
-    return Reading(
-        method="nerf",
-        preset="krrish94",
-        settings=perceptrons.settings,
-        fixed=perceptrons.fixed,
-        weights=perceptrons.weights,
-        told=TOLD,
+    return perceptrons.reading(
         step=as_step(content.get("iter")),
         facts={"training_psnr": psnr} if isinstance(psnr, float) else {},
         split_rule="bmild",
-        state_without_data=state_without_data,
-        found_in_data=found_in_data,
     )
 
 

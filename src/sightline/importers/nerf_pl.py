@@ -7,14 +7,11 @@ from sightline.foundation.errors import InputError
 from sightline.foundation.unpickling import fields_of
 from sightline.importers.contract import Reading, Source, SourceFile
 from sightline.importers.perceptrons import (
-    TOLD,
     Naming,
     Perceptrons,
     Stored,
     as_step,
-    found_in_data,
     place_linears,
-    state_without_data,
 )
 
 _DEPTH = 8
@@ -82,20 +79,13 @@ def read(files: Sequence[SourceFile]) -> Reading:
     full = file.content if tensors is not file.content else {}
     facts = {name: full[name] for name in ("epoch", "pytorch-lightning_version") if name in full}
     facts |= {name: arguments[name] for name in ("root_dir", "img_wh") if name in arguments}
-    return Reading(
-        method="nerf",
-        preset=preset,
-        settings=settings | perceptrons.settings,
-        fixed=perceptrons.fixed,
-        weights=perceptrons.weights,
-        told=TOLD,
+    return perceptrons.reading(
+        settings=settings,
         step=as_step(full.get("global_step")),
         facts=facts,
         split_rule="nerf_pl",
         image_width=_width(arguments.get("img_wh")),
         resize_rule="lanczos",
-        state_without_data=state_without_data,
-        found_in_data=found_in_data,
     )
 
 

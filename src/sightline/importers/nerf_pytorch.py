@@ -6,15 +6,12 @@ from typing import Any
 from sightline.foundation.errors import InputError
 from sightline.importers.contract import Reading, Source, SourceFile
 from sightline.importers.perceptrons import (
-    TOLD,
     Naming,
     Perceptrons,
     Stored,
     as_step,
-    found_in_data,
     numbered,
     place_linears,
-    state_without_data,
 )
 
 _DEPTH = 8
@@ -41,18 +38,7 @@ def read(files: Sequence[SourceFile]) -> Reading:
         depths=[_DEPTH, found],
         where=files[0].path,
     )
-    return Reading(
-        method="nerf",
-        preset="bmild",
-        settings=perceptrons.settings,
-        fixed=perceptrons.fixed,
-        weights=perceptrons.weights,
-        told=TOLD,
-        step=as_step(content.get("global_step")),
-        split_rule="bmild",
-        state_without_data=state_without_data,
-        found_in_data=found_in_data,
-    )
+    return perceptrons.reading(step=as_step(content.get("global_step")), split_rule="bmild")
 
 
 def _places(depth: int, directions: bool) -> dict[str, Stored]:

@@ -7,7 +7,7 @@ the numbers that no file states (depth, widths, frequencies) follow from the sha
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sightline.foundation.errors import InputError
 from sightline.geometry import Similarity
+from sightline.importers.contract import Reading
 from sightline.methods.nerf.config import INFO, NerfConfig
 from sightline.methods.nerf.frame import Frame
 from sightline.methods.nerf.network import build_networks
@@ -123,7 +124,7 @@ class Perceptrons:
             which: {str(name): as_tensor(value) for name, value in network.items()}
             for which, network in networks.items()
         }
-        self._rules: NerfConfig = INFO.build_config(preset)
+        self.preset, self._rules = preset, cast(NerfConfig, INFO.build_config(preset))
         candidates = [
             self._infer(depth, directions)
             for directions in (True, False)
@@ -142,6 +143,24 @@ class Perceptrons:
     def has_fine(self) -> bool:
         """Whether there is a fine network."""
         return "fine" in self.networks
+
+    def reading(self, *, settings: Mapping[str, Any] | None = None, **facts: Any) -> Reading:
+        """What the checkpoint says: of its networks, and `facts` that `Reading` holds besides.
+
+        Args:
+            settings: what the file says of the method's settings; those of the networks come from the shapes.
+        """
+        return Reading(
+            method="nerf",
+            preset=self.preset,
+            settings={**(settings or {}), **self.settings},
+            fixed=self.fixed,
+            weights=self.weights,
+            told=TOLD,
+            state_without_data=state_without_data,
+            found_in_data=found_in_data,
+            **facts,
+        )
 
     def weights(self, config: NerfConfig) -> dict[str, Tensor]:
         """Give the parameters of `Nerf` by name.
