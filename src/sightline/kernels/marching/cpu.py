@@ -12,10 +12,9 @@ from sightline.kernels import parallel
 from sightline.kernels.compiling import inline, kernel
 from sightline.kernels.marching.grid import MarchSettings
 from sightline.kernels.occupancy import summarise
-from sightline.kernels.occupancy.reference import BLOCK, MARK_BLOCK, MARK_SHIFT
+from sightline.kernels.occupancy.marks import mark_place
+from sightline.kernels.occupancy.reference import BLOCK
 from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
-
-_LOW = np.int32(MARK_BLOCK - 1)
 
 
 @inline
@@ -51,9 +50,8 @@ def _slab(o, d, reach):
 
 @inline
 def _is_marked(marks, i, j, k):
-    shift = np.int32(MARK_SHIFT)
-    place = ((k & _LOW) << 2 * shift) | ((j & _LOW) << shift) | (i & _LOW)
-    return (marks[k >> shift, j >> shift, i >> shift] >> np.uint64(place)) & np.uint64(1) != 0
+    word, bit = mark_place(i, j, k)
+    return marks[word] & bit != 0
 
 
 @inline

@@ -52,8 +52,9 @@ def observe(
         step: length δ of a marching bin inside the box, model units.
         contracted: whether the cube holds all of space; bins then grow outside the box.
         rate: how far a cell moves towards each observation.
-        marks: a bit for each cell more opaque than `threshold`,
-        from `summarise`; kept up to date where given."""
+        marks: a bit for each cell more opaque than `threshold`, from `summarise`; kept up to date where
+            given.
+    """
     if not use_compiled(opacity):
         reference.observe(opacity, coarse, cube, sigmas, step, contracted, rate, marks, threshold)
         return

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from sightline.kernels import parallel
 from sightline.kernels.compiling import kernel
-from sightline.kernels.occupancy.reference import BLOCK, MARK_BLOCK, MARK_SHIFT
-
-_LOW = MARK_BLOCK - 1
+from sightline.kernels.occupancy.marks import mark_place
+from sightline.kernels.occupancy.reference import BLOCK, MARK_BLOCK
 
 
 @kernel("void(float32[:,:,::1], float32, float32[:,:,::1], uint64[:,:,::1], int64, int64)")
@@ -22,13 +21,12 @@ def _summarise(opacity, threshold, coarse, marks, first, last):
         for k in range(a * BLOCK, min((a + 1) * BLOCK, side)):
             for j in range(side):
                 row, tops = opacity[k, j], coarse[a, j // BLOCK]
-                words = marks[k >> MARK_SHIFT, j >> MARK_SHIFT]
-                base = ((k & _LOW) << 2 * MARK_SHIFT) | ((j & _LOW) << MARK_SHIFT)
                 for i in range(side):
                     value = row[i]
                     tops[i // BLOCK] = max(tops[i // BLOCK], value)
                     if value > threshold:
-                        words[i >> MARK_SHIFT] |= np.uint64(1) << np.uint64(base | (i & _LOW))
+                        word, bit = mark_place(i, j, k)
+                        marks[word] |= bit
 
 
 def summarise(opacity: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
@@ -73,11 +71,8 @@ def _observe(opacity, coarse, marks, cube, sigmas, step, contracted, rate, thres
         b, c = j // BLOCK, i // BLOCK
         coarse[a, b, c] = max(coarse[a, b, c], value)
         if marks.size:
-            place = ((k & _LOW) << 2 * MARK_SHIFT) | ((j & _LOW) << MARK_SHIFT) | (i & _LOW)
-            bit = np.uint64(1) << np.uint64(place)
-            word = marks[k >> MARK_SHIFT, j >> MARK_SHIFT, i >> MARK_SHIFT]
-            word = word | bit if value > threshold else word & ~bit
-            marks[k >> MARK_SHIFT, j >> MARK_SHIFT, i >> MARK_SHIFT] = word
+            word, bit = mark_place(i, j, k)
+            marks[word] = marks[word] | bit if value > threshold else marks[word] & ~bit
 
 
 def observe(
