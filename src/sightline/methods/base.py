@@ -9,12 +9,13 @@ No method knows the trainer; the trainer knows no method. Data flow:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from sightline.captures import Capture, Collection
@@ -114,6 +115,11 @@ class Method(nn.Module, ABC):
     torch_threads: ClassVar[int | None] = None
     """threads for PyTorch's own operations while training; None leaves them as they are. A method whose work
     is done by the compiled kernels takes 1: PyTorch's pool would only spin beside theirs."""
+    usual_sources: ClassVar[int | None] = 1
+    """of methods that learn many scenes: how many views show an object where nobody says which; None for all
+    its training views"""
+    most_sources: ClassVar[int | None] = None
+    """how many source views `encode` takes at most; None for any number"""
 
     def __init__(self, config: Any):
         super().__init__()
@@ -179,6 +185,24 @@ class Method(nn.Module, ABC):
             background: colour in [0, 1] behind what is transparent; white where not given.
             chunk: rays at a time; the method's own choice where not given.
         """
+
+    def views_of_photos(self, photos: Sequence[UInt8[np.ndarray, "height width channels"]]) -> Capture:
+        """Turn photos of one object, whose cameras nobody knows, into source views for `encode`.
+
+        The method decides where such a photo counts as taken from, and brings it to the size, the crop and
+        the background that it learnt with.
+
+        Args:
+            photos: sRGB, 3 channels, or 4 where the object is cut out.
+
+        Raises:
+            InputError: the method needs to know its cameras, or takes another number of photos.
+        """
+        raise InputError(
+            f"{self.name} needs to know where its source views were taken from",
+            where="--photo",
+            fix="Give posed images with --data and --object",
+        )
 
     def choose_sampler(self, name: str) -> None:
         """Place samples along rays in another way than the run was trained with, for rendering alone.
