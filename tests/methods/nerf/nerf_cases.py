@@ -1,15 +1,15 @@
-"""Small captures drawn by hand, and a training loop without a trainer."""
+"""Small captures drawn by hand, and trainings of the method on them."""
 
 from typing import Any
 
 import numpy as np
 import torch
 
+import method_training
 from sightline.captures import Capture
 from sightline.captures.image_store import ImageStore
 from sightline.geometry import Cameras
 from sightline.geometry.poses import look_at
-from sightline.methods.base import Progress, Rendering
 from sightline.methods.nerf.config import INFO, NerfConfig
 from sightline.methods.nerf.method import Nerf
 
@@ -93,50 +93,5 @@ def _draw_wall(origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return 0.5 + 0.35 * np.sin(1.5 * points[:, [0, 1, 0]] + np.array([0.0, 1.0, 2.5]))
 
 
-class Training:
-    """What a trainer does, step by step, so that tests may stop and look."""
-
-    def __init__(self, capture: Capture, config: NerfConfig, seed: int, steps: int):
-        torch.manual_seed(seed)
-        self.steps, self.done = steps, 0
-        self.capture, self.method = capture, Nerf(config)
-        prepared = self.method.prepare(capture)
-        self.optimisation = self.method.optimisers()[0]
-        self.generator = torch.Generator().manual_seed(seed)
-        self.batches = self.method.batches(prepared, self.generator)
-        self._rates = [group["lr"] for group in self.optimisation.optimiser.param_groups]
-        self.losses: list[float] = []
-
-    def advance(self, count: int) -> "Training":
-        for _ in range(count):
-            self._step()
-        return self
-
-    def _step(self) -> None:
-        progress = Progress(self.done, self.done / self.steps)
-        optimiser = self.optimisation.optimiser
-        for group, rate in zip(optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = rate * self.optimisation.schedule(progress)
-        losses = self.method(next(self.batches), progress)
-        optimiser.zero_grad()
-        losses["loss"].backward()
-        optimiser.step()
-        self.losses.append(losses["loss"].item())
-        self.done += 1
-        self.method.after_step(Progress(self.done, self.done / self.steps))
-
-
-def picture(method: Nerf, capture: Capture, view: int) -> Rendering:
-    return method.render(method.encode(), capture.cameras[view])
-
-
-def held_out_psnr(method: Nerf, capture: Capture) -> float:
-    """Mean PSNR over the test views, on white."""
-    values = []
-    for view in capture.splits["test"]:
-        truth = torch.from_numpy(capture.images[view].copy()).float() / 255
-        if truth.shape[-1] == 4:
-            truth = truth[..., :3] * truth[..., 3:] + 1 - truth[..., 3:]
-        error = (picture(method, capture, view).rgb - truth).square().mean()
-        values.append(float(-10 * torch.log10(error)))
-    return float(np.mean(values))
+class Training(method_training.Training):
+    method_class = Nerf

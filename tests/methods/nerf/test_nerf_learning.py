@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nerf_cases import Training, ball_capture, held_out_psnr, picture, small_config, wall_capture
+from nerf_cases import Training, ball_capture, small_config, wall_capture
 from torch import Tensor, nn
 
+from method_training import held_out_psnr, picture, stop_and_resume
 from sightline.captures.image_store import ImageStore
 from sightline.foundation.errors import InputError
 from sightline.methods.base import Progress
@@ -110,27 +111,7 @@ def test_equal_seeds_give_equal_weights() -> None:
 )
 def test_training_goes_on_as_if_never_stopped(changes: dict[str, Any]) -> None:
     capture, config = ball_capture(), small_config(**changes)
-    through = Training(capture, config, seed=4, steps=20).advance(8)
-    states = (
-        through.method.state_dict(),
-        through.optimisation.optimiser.state_dict(),
-        through.method.training_state(),
-        through.batches.state_dict(),
-        through.generator.get_state(),
-        torch.get_rng_state(),
-    )
-    weights, moments, training, batches, generator, random = deepcopy(states)
-    through.advance(6)
-    resumed = Training(capture, config, seed=77, steps=20)
-    resumed.method.load_state_dict(weights)
-    resumed.optimisation.optimiser.load_state_dict(moments)
-    resumed.method.load_training_state(training)
-    resumed.batches.load_state_dict(batches)
-    resumed.generator.set_state(generator)
-    torch.set_rng_state(random)
-    resumed.done = 8
-    resumed.advance(6)
-    assert resumed.losses == through.losses[8:]
+    through, resumed = stop_and_resume(lambda seed: Training(capture, config, seed, steps=20), 8, 6)
     for name, value in through.method.state_dict().items():
         assert torch.equal(value, resumed.method.state_dict()[name]), name
 

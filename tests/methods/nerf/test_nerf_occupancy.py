@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nerf_cases import SMALL, Training, ball_capture, held_out_psnr, picture, small_config, wall_capture
+from nerf_cases import SMALL, Training, ball_capture, small_config, wall_capture
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from method_training import held_out_psnr, picture, stop_and_resume
 from sightline.captures import Capture, write_capture
 from sightline.cli.main import main
 from sightline.foundation.errors import InputError
@@ -169,28 +170,8 @@ def test_one_network_is_enough() -> None:
 def test_training_goes_on_as_if_never_stopped(changes: dict[str, Any]) -> None:
     capture = ball_capture()
     config = small_config(sampler="occupancy", occupancy_refresh=4, **CELLS, **{**SOFT, **changes})
-    through = Training(capture, config, seed=4, steps=20).advance(9)
-    states = (
-        through.method.state_dict(),
-        through.optimisation.optimiser.state_dict(),
-        through.method.training_state(),
-        through.batches.state_dict(),
-        through.generator.get_state(),
-        torch.get_rng_state(),
-    )
-    weights, moments, training, batches, generator, random = deepcopy(states)
-    assert not any("grid" in name or "opacity" in name for name in weights)
-    through.advance(6)
-    resumed = Training(capture, config, seed=77, steps=20)
-    resumed.method.load_state_dict(weights)
-    resumed.optimisation.optimiser.load_state_dict(moments)
-    resumed.method.load_training_state(training)
-    resumed.batches.load_state_dict(batches)
-    resumed.generator.set_state(generator)
-    torch.set_rng_state(random)
-    resumed.done = 9
-    resumed.advance(6)
-    assert resumed.losses == through.losses[9:]
+    through, resumed = stop_and_resume(lambda seed: Training(capture, config, seed, steps=20), 9, 6)
+    assert not any("grid" in name or "opacity" in name for name in through.method.state_dict())
     for name, value in through.method.state_dict().items():
         assert torch.equal(value, resumed.method.state_dict()[name]), name
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from nerf_cases import ball_capture, picture, small_config, wall_capture
+from nerf_cases import ball_capture, small_config, wall_capture
 from torch import nn
 
+from method_training import picture
 from sightline.captures import Capture
 from sightline.geometry import Cameras
 from sightline.methods.nerf.method import Nerf

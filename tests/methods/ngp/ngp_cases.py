@@ -1,17 +1,15 @@
-"""Small captures drawn by hand (ray and sphere intersections), and a training loop without a trainer."""
+"""Small captures drawn by hand (ray and sphere intersections), and trainings of the method on them."""
 
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+import method_training
 from sightline.captures import Capture
 from sightline.captures.image_store import ImageStore
 from sightline.geometry import Cameras
 from sightline.geometry.poses import look_at
-from sightline.kernels.parallel import torch_on_one_thread
-from sightline.methods.base import Optimisation, Progress, Rendering
-from sightline.methods.ngp.batches import RayPool
 from sightline.methods.ngp.config import NgpConfig
 from sightline.methods.ngp.method import Ngp
 
@@ -96,54 +94,8 @@ def _sphere(
     return (discriminant > 0) & (distance > 0), normals
 
 
-class Training:
-    """What a trainer does, step by step, so that tests may stop and look."""
-
-    def __init__(self, capture: Capture, config: NgpConfig, seed: int, steps: int):
-        torch.manual_seed(seed)
-        self.steps, self.done = steps, 0
-        self.method = Ngp(config)
-        self.capture = self.method.prepare(capture)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.batches: RayPool = self.method.batches(self.capture, self.generator)
-        self.optimisation: Optimisation = self.method.optimisers()[0]
-        self._rates = [group["lr"] for group in self.optimisation.optimiser.param_groups]
-        self.losses: list[float] = []
-
-    def advance(self, count: int) -> "Training":
-        with torch_on_one_thread():
-            for _ in range(count):
-                self._step()
-        return self
-
-    def _step(self) -> None:
-        progress = Progress(self.done, self.done / self.steps)
-        optimiser = self.optimisation.optimiser
-        for group, rate in zip(optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = rate * self.optimisation.schedule(progress)
-        losses = self.method(next(self.batches), progress)
-        optimiser.zero_grad()
-        losses["loss"].backward()
-        optimiser.step()
-        self.losses.append(losses["loss"].item())
-        self.done += 1
-        self.method.after_step(Progress(self.done, self.done / self.steps))
-
-
-def picture(method: Ngp, capture: Capture, view: int) -> Rendering:
-    return method.render(method.encode(), capture.cameras[view])
-
-
-def held_out_psnr(method: Ngp, capture: Capture) -> float:
-    """Mean PSNR over the test views, on white."""
-    values = []
-    for view in capture.splits["test"]:
-        truth = torch.from_numpy(capture.images[view].copy()).float() / 255
-        if truth.shape[-1] == 4:
-            truth = truth[..., :3] * truth[..., 3:] + 1 - truth[..., 3:]
-        error = (picture(method, capture, view).rgb - truth).square().mean()
-        values.append(float(-10 * torch.log10(error)))
-    return float(np.mean(values))
+class Training(method_training.Training):
+    method_class = Ngp
 
 
 def without_alpha(capture: Capture) -> Capture:

@@ -1,13 +1,13 @@
 """That `ngp` learns, the same in every run, and that what it has learnt survives being saved."""
 
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from ngp_cases import SMALL, Training, ball_capture, held_out_psnr, picture
+from ngp_cases import SMALL, Training, ball_capture
 
+from method_training import held_out_psnr, picture, stop_and_resume
 from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
 from sightline.kernels import parallel
@@ -86,27 +86,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 def test_training_goes_on_as_if_never_stopped() -> None:
     capture = ball_capture()
-    through = Training(capture, SMALL, seed=4, steps=40).advance(20)
-    states = (
-        through.method.state_dict(),
-        through.optimisation.optimiser.state_dict(),
-        through.method.training_state(),
-        through.batches.state_dict(),
-        through.generator.get_state(),
-        torch.get_rng_state(),
-    )
-    weights, moments, training, batches, generator, random = deepcopy(states)
-    through.advance(18)
-    resumed = Training(capture, SMALL, seed=77, steps=40)
-    resumed.method.load_state_dict(weights)
-    resumed.optimisation.optimiser.load_state_dict(moments)
-    resumed.method.load_training_state(training)
-    resumed.batches.load_state_dict(batches)
-    resumed.generator.set_state(generator)
-    torch.set_rng_state(random)
-    resumed.done = 20
-    resumed.advance(18)
-    assert resumed.losses == through.losses[20:]
+    through, resumed = stop_and_resume(lambda seed: Training(capture, SMALL, seed, steps=40), 20, 18)
     assert torch.equal(resumed.method.field.table, through.method.field.table)
     assert torch.equal(resumed.method.grid.opacity, through.method.grid.opacity)
 
