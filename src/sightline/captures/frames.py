@@ -32,6 +32,7 @@ class ReadOptions:
     split_rule: str | None = None
     resize_rule: str | None = None
     strict: bool = False
+    angle_unit: str | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.downscale) and self.downscale >= 1):
@@ -139,6 +140,7 @@ def options_to_json(options: ReadOptions) -> dict[str, Any]:
         "split_rule": options.split_rule,
         "resize_rule": options.resize_rule,
         "strict": options.strict,
+        "angle_unit": options.angle_unit,
     }
 
 

@@ -37,6 +37,7 @@ def open_capture(
     split_rule: str | None = None,
     resize_rule: str | None = None,
     strict: bool = False,
+    angle_unit: str | None = None,
 ) -> "Capture | Collection":
     """Open posed images; nothing is decoded yet.
 
@@ -50,13 +51,20 @@ def open_capture(
         resize_rule: how images are made smaller, of `resizing.RESIZE_RULES`; by area where not given. With a
             rule, full-size images are taken where they are there, instead of smaller copies beside them.
         strict: refuse captures that list images that do not exist; else they are skipped with a warning.
+        angle_unit: degrees or radians, for formats that hold angles and do not say; told by the numbers, with
+            a warning, where nothing says it.
 
     Raises:
         InputError: nothing readable there, or something in it is wrong.
     """
     path = _existing(path)
     options = ReadOptions(
-        downscale=downscale, holdout=holdout, split_rule=split_rule, resize_rule=resize_rule, strict=strict
+        downscale=downscale,
+        holdout=holdout,
+        split_rule=split_rule,
+        resize_rule=resize_rule,
+        strict=strict,
+        angle_unit=angle_unit,
     )
     return get_format(format or detect_format(path)).read(path, options)
 

@@ -81,13 +81,19 @@ def _box(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
 
 
+def _bilinear(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
 RESIZE_RULES: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
     "area": _area,
     "area-straight": _area_straight,
     "lanczos": _lanczos,
     "box": _box,
+    "bilinear": _bilinear,
 }
-"""rules by name: `area-straight` is of bmild, nerf-pytorch and flax_nerf, `lanczos` of nerf_pl"""
+"""rules by name: `area-straight` is of bmild, nerf-pytorch and flax_nerf, `lanczos` of nerf_pl, `bilinear`
+(a triangle as wide as the reduction) of Equivariant Neural Rendering"""
 
 
 def _area_mean(values: np.ndarray, width: int, height: int) -> np.ndarray:

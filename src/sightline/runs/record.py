@@ -29,6 +29,7 @@ class DataSource:
     split_rule: str | None = None
     resize_rule: str | None = None
     strict: bool = False
+    angle_unit: str | None = None
 
     @classmethod
     def describe(cls, data: Path, run: Path, **options: Any) -> "DataSource":

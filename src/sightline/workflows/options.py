@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sightline.foundation.errors import InputError
 from sightline.foundation.files import read_json
@@ -28,9 +28,12 @@ class DataOptions:
     split_rule: str | None = None
     """how to split: format (default), holdout, center, bmild, nerf_pl, flax_nerf, llffholdN, testskipN"""
     resize_rule: str | None = None
-    """how to make images smaller: area (default), area-straight (bmild, flax_nerf), lanczos (nerf_pl), box"""
+    """how to make images smaller: area (default), area-straight (bmild, flax_nerf), lanczos (nerf_pl),
+    box, bilinear (enr)"""
     strict: bool = False
     """refuse data with missing images instead of skipping them"""
+    angle_unit: Literal["degrees", "radians"] | None = None
+    """of data that holds angles (enr); what the set says, else told by the numbers, where not given"""
 
 
 @dataclass(frozen=True)

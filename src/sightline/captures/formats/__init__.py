@@ -38,11 +38,17 @@ class Format:
 # One line per format, in the order in which they are tried.
 _BUILT_IN = {
     "blender": "sightline.captures.formats.blender:FORMAT",
+    "multi-object": "sightline.captures.formats.multi_object:FORMAT",
     "transforms": "sightline.captures.formats.transforms:FORMAT",
     "llff": "sightline.captures.formats.llff:FORMAT",
     "colmap": "sightline.captures.formats.colmap:FORMAT",
     "colmap-text": "sightline.captures.formats.colmap:FORMAT_TEXT",
+    "srn": "sightline.captures.formats.srn:FORMAT",
     "deepvoxels": "sightline.captures.formats.deepvoxels:FORMAT",
+    "enr": "sightline.captures.formats.enr:FORMAT",
+    "nmr": "sightline.captures.formats.nmr:FORMAT",
+    "nmr-unseen": "sightline.captures.formats.nmr:FORMAT_UNSEEN",
+    "dtu": "sightline.captures.formats.dtu:FORMAT",
     "tiny_nerf": "sightline.captures.formats.tiny_nerf:FORMAT",
 }
 
