@@ -84,7 +84,8 @@ def test_cameras_are_those_of_srn(shared):
     folder = next(iter(sorted((shared / "data" / "enr_chairs" / "original").iterdir())))
     angles = json.loads((folder / "render_params.json").read_text())
     stated = shared / "data" / "srn_spiral_poses" / "camera_spiral_chairs" / "pose"
-    # Their numbers are float32, which tells little about turns near the pole. The last view looks straight down, where the two disagree about which way is up.
+    # Their numbers are float32, which tells little about turns near the pole. The last view looks straight
+    # down, where the two disagree about which way is up.
     for key in [key for key in sorted(angles) if key != "00250"]:
         view = angles[key]
         ours = pose(math.radians(view["azimuth"]), math.radians(view["elevation"])).numpy()

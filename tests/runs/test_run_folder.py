@@ -276,6 +276,7 @@ def test_run_json_is_readable_and_complete(make_run) -> None:
         "split_rule": None,
         "resize_rule": None,
         "strict": False,
+        "angle_unit": None,
     }
     assert RunRecord.read(run.path).to_json() == values
 
