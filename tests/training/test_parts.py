@@ -318,13 +318,6 @@ def test_validation_is_as_frequent_as_asked(data: Path) -> None:
     assert not validator.due(3)
 
 
-def test_the_picture_shows_truth_above_prediction(data: Path) -> None:
-    capture = open_capture(data)
-    found = Validator(capture, every=1).run(Wave(WaveConfig()))
-    assert found.picture.shape == (16, 16, 3)
-    assert np.array_equal(found.picture[:8, :8], capture.images[9])
-
-
 def test_chunks_halve_until_the_memory_is_enough(data: Path, caplog: pytest.LogCaptureFixture) -> None:
     capture = open_capture(data)
     asked = []

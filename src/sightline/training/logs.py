@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from sightline.foundation.errors import RunError, warn
 from sightline.foundation.files import write_atomic
 from sightline.methods.base import Progress
 from sightline.runs.run import METRICS
-
-if TYPE_CHECKING:
-    pass
 
 
 class TrainingLog:

@@ -134,10 +134,7 @@ class Loop:
         if not self.reading.finite:
             raise not_finite(self.step)
         if self.log is not None:
-            rate = self.stepper.optimisations[0].optimiser.param_groups[0]["lr"]
-            self.log.write(
-                "train", progress, {**self.reading.to_json(), "learning_rate": float(f"{rate:.6g}")}
-            )
+            self.log.write("train", progress, {**self.reading.to_json(), **self.stepper.learning_rates()})
 
     def validate(self) -> None:
         """Render the validation views, log them, and keep the weights where they are the best so far."""

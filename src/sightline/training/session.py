@@ -12,6 +12,7 @@ import torch
 
 from sightline.captures import Capture
 from sightline.foundation.errors import inform, warn
+from sightline.media.colour import turbo
 from sightline.methods.base import Method
 from sightline.runs.record import RunProgress, device_facts, package_versions
 from sightline.runs.run import Run
@@ -92,6 +93,9 @@ def _train(team: Team, stop: StopRequests, order: TrainOrder) -> TrainResult:
     _seed(run.record.seed)
     method: Method = run.method_info.method_class()(run.config)
     timings = {"warm_up": _warm_up(method, tell=team.first)}
+    if team.first and settings.eval_every != 0:
+        # Loads the table of colours: what is imported later is training time.
+        turbo(np.zeros(1))
     state = team.share(run.read_training_state() if team.first else None)
     log = TrainingLog(run.path, state["step"] if state else 0) if team.first else None
     loop = None

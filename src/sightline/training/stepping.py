@@ -70,6 +70,17 @@ class Stepper:
             for group, rate in zip(entry.optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
 
+    def learning_rates(self) -> dict[str, float]:
+        """Give the learning rate of each parameter group, rounded for a log.
+
+        The first is `learning_rate`; others add the `name` of their group, or else its position.
+        """
+        groups = [group for entry in self.optimisations for group in entry.optimiser.param_groups]
+        names = ["learning_rate"] + [
+            f"learning_rate_{group.get('name', k)}" for k, group in enumerate(groups[1:], 2)
+        ]
+        return {name: float(f"{group['lr']:.6g}") for name, group in zip(names, groups, strict=True)}
+
     def process_state(self) -> dict[str, Any]:
         """Copy what differs between the processes: random states and the place in the batches."""
         batches = self.batches

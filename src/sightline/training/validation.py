@@ -14,6 +14,7 @@ from sightline.captures import Capture
 from sightline.geometry import Cameras
 from sightline.methods.base import Method
 from sightline.methods.pictures import PictureRenderer
+from sightline.training.validation_sheet import ShownView, draw_views
 
 MOST_VIEWS = 4
 MOST_PIXELS = 40_000
@@ -43,7 +44,7 @@ class Validation:
     """mean over the views, dB"""
     per_view: dict[str, float]
     picture: np.ndarray
-    """uint8 (height, width, 3): truth above prediction, a column per view"""
+    """uint8 (height, width, 3): truth, picture, depth and opacity side by side, a row per view"""
     seconds: float
 
 
@@ -109,12 +110,13 @@ class Validator:
             self.pixels = self._settle(render)
         if not self._views:
             self._views = prepare_views(self.capture, self.pixels)
-        per_view, columns = {}, []
+        per_view, shown = {}, []
         for view in self._views:
-            prediction = render(view.camera).rgb.float().cpu().clamp(0, 1)
-            per_view[view.name] = _psnr(prediction, view.truth, view.kept)
-            columns.append(np.concatenate([_to_uint8(view.truth), _to_uint8(prediction)]))
-        return sum(per_view.values()) / len(per_view), per_view, _side_by_side(columns)
+            rendering = render(view.camera)
+            psnr = _psnr(rendering.rgb.float().cpu().clamp(0, 1), view.truth, view.kept)
+            per_view[view.name] = psnr
+            shown.append(ShownView.of(view.name, psnr, view.truth, rendering))
+        return sum(per_view.values()) / len(per_view), per_view, draw_views(shown)
 
     def _settle(self, render: PictureRenderer) -> int:
         """Choose how many pixels to render, from how long a small picture takes."""
@@ -171,16 +173,3 @@ def _psnr(prediction: Tensor, truth: Tensor, kept: Tensor) -> float:
         return 0.0
     error = float((prediction - truth)[kept].square().mean())
     return -10 * math.log10(max(error, 1e-10))
-
-
-def _to_uint8(picture: Tensor) -> np.ndarray:
-    return (picture * 255).round().to(torch.uint8).numpy()
-
-
-def _side_by_side(columns: list[np.ndarray]) -> np.ndarray:
-    height = max(column.shape[0] for column in columns)
-    padded = [
-        np.pad(column, ((0, height - column.shape[0]), (0, 0), (0, 0)), constant_values=255)
-        for column in columns
-    ]
-    return np.concatenate(padded, axis=1)

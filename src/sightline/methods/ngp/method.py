@@ -180,7 +180,10 @@ class Ngp(Method):
         config = self.config
         networks = [*self.field.density_network, *self.field.colour_network]
         optimiser = HashAdam(
-            [{"params": [self.field.table]}, {"params": networks, "lr": config.network_rate}],
+            [
+                {"params": [self.field.table], "name": "table"},
+                {"params": networks, "lr": config.network_rate, "name": "networks"},
+            ],
             lr=config.learning_rate,
         )
 
