@@ -119,6 +119,12 @@ class ImageStore:
         with ThreadPoolExecutor(workers) as pool:
             return list(pool.map(self.__getitem__, wanted))
 
+    def read(self, index: int) -> np.ndarray:
+        """Decode image `index` as `__getitem__` gives it, without keeping it."""
+        index = range(len(self))[index]
+        image = self._cache.get(self._keys[index])
+        return self._read(index) if image is None else image
+
     def subset(self, indices: Sequence[int]) -> "ImageStore":
         """Give a store of these images in this order, sharing the cache."""
         chosen = [range(len(self))[index] for index in indices]

@@ -143,6 +143,21 @@ def find_view(capture: Capture, view: str, where: object = None) -> int:
     )
 
 
+def states_split(capture: Capture, split: str) -> bool:
+    """Whether folders tell the views of a split from the others, so that it is not a hold-out made here."""
+    members = set(capture.splits.get(split, ()))
+    inside, outside = set(), set()
+    for index, name in enumerate(capture.image_names):
+        (inside if index in members else outside).add(PurePosixPath(name).parent)
+    return bool(inside) and bool(outside) and not inside & outside
+
+
+def open_split(entry: CollectionObject, split: str) -> Capture:
+    """Open an object without the views that other splits' folders hold, where there are such."""
+    capture = entry.open()
+    return capture.subset(capture.splits[split]) if states_split(capture, split) else capture
+
+
 def parse_sources(text: str) -> SourceRule:
     """Understand `--sources`: numbers or names with commas, a split (train), or `each`."""
     parts = tuple(part.strip() for part in text.split(",") if part.strip())

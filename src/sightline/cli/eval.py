@@ -24,8 +24,19 @@ class Arguments:
     """where the data is, if not at its recorded place"""
     split: str = "test"
     """whose views are scored: train, val or test"""
+    sources: str | None = None
+    """of methods that generalise: views that show an object, by number or name (64,104), or each for every
+    view in turn"""
+    num_sources: int | None = None
+    """as many source views instead, evenly spread"""
+    source_list: Path | None = None
+    """file that names the source views of each object instead: category object view [view …]"""
+    objects: str | None = None
+    """ids of the objects to score, with commas; all of the split where not given"""
+    approx: bool = False
+    """one view of each object, drawn at random, the same one every time"""
     every: int = 1
-    """take each K-th view of the split"""
+    """take each K-th view of the split, or of each object"""
     downscale: float | None = None
     """divide the images' size by this; by default what the run was trained with"""
     protocol: str = "sightline"
@@ -70,12 +81,10 @@ def main(arguments: list[str]) -> int:
         return 0
     if parsed.json is not None:
         write_json(parsed.json, evaluation.metrics)
-    from sightline.evaluation.tables import view_table
+    from sightline.evaluation.tables import result_tables
 
-    metrics = evaluation.metrics
-    print_table(
-        view_table(metrics, f"{metrics['method']}, {metrics['split']}, protocol {metrics['protocol']}")
-    )
+    for table in result_tables(evaluation.metrics):
+        print_table(table)
     if evaluation.folder is not None:
         print(evaluation.folder)
     return 0
@@ -104,6 +113,11 @@ def _score_run(parsed: Arguments) -> Any:
         best=parsed.best,
         chunk=parsed.chunk,
         sampler=parsed.sampler,
+        sources=parsed.sources,
+        num_sources=parsed.num_sources,
+        source_list=parsed.source_list,
+        objects=[id.strip() for id in (parsed.objects or "").split(",") if id.strip()],
+        approx=parsed.approx,
     )
 
 

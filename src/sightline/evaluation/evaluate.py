@@ -12,18 +12,13 @@ from sightline.captures import Capture
 from sightline.evaluation.judging import Judge
 from sightline.evaluation.pictures import PictureWriter
 from sightline.evaluation.protocols import DEFAULT_PROTOCOL, get_protocol
-from sightline.evaluation.results import (
-    SCHEMA,
-    Evaluation,
-    SubjectResult,
-    per_view_csv,
-    summarise,
-    write_results,
-)
+from sightline.evaluation.results import SCHEMA, Evaluation, SubjectResult, write_results
+from sightline.evaluation.tally import Tally
 from sightline.evaluation.views import Predict, Subject, background_for, select_views
 from sightline.foundation.errors import InputError, warn
 from sightline.geometry import Cameras
 from sightline.methods.base import Rendering
+from sightline.metrics.lpips import Lpips
 from sightline.runs.record import device_facts, package_versions
 
 Render = Callable[[Cameras], Rendering]
@@ -110,31 +105,62 @@ def evaluate_subjects(
     writer = PictureWriter(out, f"{method}: {Path(data).name}, {split}") if out else None
     judge = Judge(rules, lpips.to(metric_device) if lpips else None, metric_device, writer)
     results, behind = _judge_all(judge, subjects, background, on_view)
-    views = [view for subject in results for view in subject.views]
-    if not views:
+    tally = Tally(rules, reason)
+    for result in results:
+        tally.add(result)
+    metrics = put_together(
+        tally,
+        method=method,
+        data=data,
+        split=split,
+        background=behind,
+        lpips=lpips,
+        facts=facts,
+        seconds=time.perf_counter() - started,
+        device=device,
+    )
+    if writer and out:
+        writer.finish()
+        write_results(out, metrics, results, rules)
+    return Evaluation(metrics, out)
+
+
+def put_together(
+    tally: Tally,
+    *,
+    method: str,
+    data: str,
+    split: str,
+    background: str,
+    lpips: Lpips | None,
+    seconds: float,
+    device: str,
+    unavailable: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make what `metrics.json` holds; InputError where there was no view."""
+    if not tally.views:
         raise InputError("There is no view to evaluate", where=data)
-    broken = [view.broken_pixels for view in views if view.broken_pixels]
-    if broken:
-        warn(f"{sum(broken)} pixels of {len(broken)} predictions are not finite and count as black.")
-    metrics = {
+    if tally.broken:
+        warn(
+            f"{sum(tally.broken)} pixels of {len(tally.broken)} predictions are not finite and count as "
+            "black."
+        )
+    return {
         "schema": SCHEMA,
         "method": method,
         "data": data,
         "split": split,
-        "protocol": protocol,
-        "background": behind,
-        **summarise(results, rules, reason),
+        "protocol": tally.protocol.name,
+        "background": background,
+        **tally.summary(unavailable),
         **({"lpips_weights": asdict(lpips.provenance)} if lpips and lpips.provenance else {}),
         **(facts or {}),
-        "seconds": round(time.perf_counter() - started, 3),
-        "seconds_per_view": round(sum(view.seconds for view in views) / len(views), 4),
+        "seconds": round(seconds, 3),
+        "seconds_per_view": round(tally.seconds / tally.views, 4),
         "device": device_facts(device),
         "versions": package_versions(),
     }
-    if writer and out:
-        writer.finish()
-        write_results(out, metrics, per_view_csv(results, rules))
-    return Evaluation(metrics, out)
 
 
 def _judge_all(

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sightline.evaluation.pictures import PictureWriter
+from sightline.evaluation.pictures import ViewWriter
 from sightline.evaluation.protocols import Protocol, Scores
 from sightline.evaluation.results import ViewResult
 from sightline.evaluation.views import (
@@ -15,7 +16,6 @@ from sightline.evaluation.views import (
     Subject,
     counted_pixels,
     file_stems,
-    safe_name,
     truth_picture,
 )
 from sightline.foundation.errors import InputError
@@ -31,8 +31,10 @@ class Judge:
     """on `device`; None leaves its scores out"""
     device: torch.device
     """where the metrics are computed"""
-    writer: PictureWriter | None
+    writer: ViewWriter | None
     """where the pictures go; None for nowhere"""
+    predictions: Path | None = None
+    """folder of the protocol's own files of objects; None writes none"""
 
     def judge(self, subject: Subject, background: Background) -> Iterator[ViewResult]:
         """Judge the views of a subject one by one.
@@ -41,7 +43,7 @@ class Judge:
             InputError: a prediction has another size than the truth.
         """
         names = [subject.capture.image_names[index] for index in subject.indices]
-        folder = "" if subject.name is None else f"{safe_name(subject.name)}/"
+        folder = "" if subject.folder is None else f"{subject.folder}/"
         for index, stem in zip(subject.indices, file_stems(names), strict=True):
             yield self._judge_view(subject, index, f"{folder}{stem}", background)
 
@@ -61,8 +63,10 @@ class Judge:
         }
         if self.writer:
             self.writer.add(place, prediction.float().numpy(), truth.numpy(), scores)
+        if self.predictions is not None and subject.folder is not None:
+            self.protocol.write_view(self.predictions / subject.folder, index, prediction)
         broken = int((~torch.isfinite(prediction)).any(-1).sum())
-        return ViewResult(index, name, scores, seconds, baselines, broken)
+        return ViewResult(index, name, scores, seconds, baselines, broken, subject.sources)
 
     def _compare(self, prediction: Tensor, truth: Tensor, counted: Tensor | None, name: str) -> Scores:
         if prediction.shape != truth.shape:

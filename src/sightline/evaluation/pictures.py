@@ -1,6 +1,7 @@
 """The pictures of an evaluation: predictions, panels beside the truth, and one contact sheet."""
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +16,14 @@ SHEET_WIDTH = 256
 SHEET_ROWS = 6
 ERROR_SCALE = 0.25
 HEADINGS = ("truth", "prediction", f"error (white: {ERROR_SCALE} or more)")
+
+
+class ViewWriter(Protocol):
+    """Takes the pictures of views as they come."""
+
+    def add(self, stem: str, prediction: np.ndarray, truth: np.ndarray, scores: Scores) -> None:
+        """Take a view: pictures (height, width, 3) in [0, 1]; `stem` is its name and may hold a folder."""
+        ...
 
 
 class PictureWriter:
@@ -38,7 +47,7 @@ class PictureWriter:
             colour_error(np.nan_to_num(prediction), truth, ERROR_SCALE),
         ]
         write_png(self.folder / "images" / f"{stem}.png", images[1])
-        captions = (stem, _caption(scores), "")
+        captions = (stem, caption(scores), "")
         panel = [Tile(shrink_to_width(i, PANEL_WIDTH), c) for i, c in zip(images, captions, strict=True)]
         write_png(self.folder / "panels" / f"{stem}.png", draw_sheet([panel], headings=HEADINGS))
         if self._seen % self._stride == 0:
@@ -62,7 +71,8 @@ class PictureWriter:
             self._stride *= 2
 
 
-def _caption(scores: Scores) -> str:
+def caption(scores: Scores) -> str:
+    """Write scores under a picture; what is not defined is left out."""
     units = {"psnr": ("", " dB", 2), "ssim": ("SSIM ", "", 3), "lpips": ("LPIPS ", "", 3)}
     known = (
         (units.get(name, (f"{name} ", "", 3)), value) for name, value in scores.items() if value is not None

@@ -3,6 +3,9 @@
 `sightline`, the default: prediction and truth are rounded to 8 bits; PSNR, SSIM with the 11x11 Gaussian
 window and data range 1, LPIPS with VGG-16; the mean over the views of an object, then over objects.
 
+`enr`: nothing is rounded. `pixelnerf`: the prediction is cut to 8 bits, and the files of pixelNeRF's own
+programs are written.
+
 A protocol with rules of its own is an instance of `Protocol` with other fields, or of a subclass that
 overrides `score` or `average`, and a call of `register_protocol`.
 
@@ -11,14 +14,23 @@ see the truth in their place in both pictures.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from sightline.evaluation.pixelnerf_files import (
+    append_finished,
+    finished_line,
+    object_text,
+    summary_text,
+    write_cut_png,
+)
 from sightline.foundation.cache import UnavailableError
 from sightline.foundation.errors import InputError
+from sightline.foundation.files import write_atomic
 from sightline.metrics.backbones import BackboneName
 from sightline.metrics.lpips import Lpips
 from sightline.metrics.psnr import psnr
@@ -28,6 +40,7 @@ Scores = dict[str, float | None]
 """metric → value; None where it is not defined (picture too small, no pixel counts, no weights)"""
 
 DEFAULT_PROTOCOL = "sightline"
+DTU_BAD_VIEWS = frozenset({3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 36, 37, 38, 39})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +56,8 @@ class Protocol:
     lpips_backbone: BackboneName = "vgg"
     metrics: tuple[str, ...] = ("psnr", "ssim", "lpips")
     """names of the scores, in the order of tables"""
+    sources: str | None = None
+    """which views show an object where nobody says which, as `--sources` takes them; None leaves it open"""
 
     def score(self, prediction: Tensor, truth: Tensor, counted: Tensor | None, lpips: Lpips | None) -> Scores:
         """Compare one view.
@@ -74,12 +89,44 @@ class Protocol:
     def average(self, scores: Sequence[Scores]) -> Scores:
         """Average the views of an object, or the objects of a set, leaving out what is not defined."""
         means: Scores = {}
-        for metric in self.metrics:
+        for metric in self.kept_metrics:
             values = [value for entry in scores if (value := entry[metric]) is not None]
             means[metric] = math.fsum(values) / len(values) if values and math.inf not in values else None
             if math.inf in values:
                 means[metric] = math.inf
         return means
+
+    def leaves_out(self, format: str, view: int) -> bool:
+        """Whether a view of the data format `format` is never judged, by its number."""
+        return False
+
+    @property
+    def kept_metrics(self) -> tuple[str, ...]:
+        """All that `score` gives, those that only the protocol's own files show among them."""
+        return self.metrics
+
+    def write_view(self, folder: Path, index: int, prediction: Tensor) -> None:
+        """Write the protocol's own file of a view of an object, where it has one.
+
+        Args:
+            folder: of the object, below the protocol's own folder; need not exist yet.
+            index: of the view, in the capture.
+            prediction: (height, width, 3), as it was rendered.
+        """
+
+    def write_object(self, folder: Path, scores: Scores) -> None:
+        """Write the protocol's own file of an object's means, where it has one."""
+
+    def write_summary(
+        self, folder: Path, objects: Sequence[tuple[str, Scores]], categories: Mapping[str, Sequence[Scores]]
+    ) -> None:
+        """Write the protocol's own files of a whole evaluation, where it has some.
+
+        Args:
+            folder: the protocol's own folder.
+            objects: folder name and means of each object, in the order of evaluation.
+            categories: category → means of its objects, in the order of the first object's id.
+        """
 
     def load_lpips(self) -> tuple[Lpips | None, str | None]:
         """Load the protocol's LPIPS; without its weights give the reason instead."""
@@ -120,5 +167,73 @@ SIGHTLINE = register_protocol(
     Protocol(
         name=DEFAULT_PROTOCOL,
         summary="8-bit pictures; PSNR, SSIM (11x11 Gaussian), LPIPS-VGG; mean over views, then over objects",
+    )
+)
+
+
+ENR = register_protocol(
+    Protocol(
+        name="enr",
+        summary="ENR: nothing rounded; PSNR of one source view (64) against all others; mean over views, "
+        "then over objects",
+        rounded=False,
+        sources="64",
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelnerfProtocol(Protocol):
+    """What pixelNeRF's programs do: pictures go through 8-bit files, cut instead of rounded, and are compared
+    as those files; SSIM has the 7x7 box; scores of what was not cut are in `finish.txt` only.
+    """
+
+    def score(self, prediction: Tensor, truth: Tensor, counted: Tensor | None, lpips: Lpips | None) -> Scores:
+        """Compare one view: `psnr`, `ssim`, `lpips` of the cut picture, `float_*` of the picture itself."""
+        exact = torch.nan_to_num(prediction.float(), nan=0.0).clamp(0, 1)
+        as_file = (exact * 255).floor() / 255
+        plain = super().score(exact, truth, counted, None)
+        return {
+            **super().score(as_file, truth, counted, lpips),
+            "float_psnr": plain["psnr"],
+            "float_ssim": plain["ssim"],
+        }
+
+    @property
+    def kept_metrics(self) -> tuple[str, ...]:
+        """The metrics, and those of `finish.txt`."""
+        return (*self.metrics, "float_psnr", "float_ssim")
+
+    def leaves_out(self, format: str, view: int) -> bool:
+        """Leave out the over-exposed and dark pictures of DTU."""
+        return "dtu" in format and view in DTU_BAD_VIEWS
+
+    def write_view(self, folder: Path, index: int, prediction: Tensor) -> None:
+        """Write `OBJECT/000064.png`, cut to 8 bits."""
+        write_cut_png(folder / f"{index:06d}.png", prediction)
+
+    def write_object(self, folder: Path, scores: Scores) -> None:
+        """Write `OBJECT/metrics.txt`, and a line of `finish.txt`."""
+        write_atomic(folder / "metrics.txt", object_text(scores).encode())
+        append_finished(folder.parent / "finish.txt", folder.name, scores)
+
+    def write_summary(
+        self, folder: Path, objects: Sequence[tuple[str, Scores]], categories: Mapping[str, Sequence[Scores]]
+    ) -> None:
+        """Write `all_metrics.txt` and the whole `finish.txt`."""
+        total = self.average([scores for _, scores in objects])
+        groups = [(name, self.average(members), len(members)) for name, members in categories.items()]
+        write_atomic(folder / "all_metrics.txt", summary_text(total, groups).encode())
+        write_atomic(folder / "finish.txt", "".join(finished_line(*entry) for entry in objects).encode())
+
+
+PIXELNERF = register_protocol(
+    PixelnerfProtocol(
+        name="pixelnerf",
+        summary="pixelNeRF: pictures cut to 8 bits; PSNR, SSIM (7x7 box), LPIPS-VGG; mean over views, then "
+        "over objects; writes finish.txt, all_metrics.txt, metrics.txt and pictures",
+        rounded=False,
+        ssim_window="uniform",
+        sources="64",
     )
 )

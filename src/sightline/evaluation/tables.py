@@ -6,6 +6,8 @@ from typing import Any
 
 from sightline.media.tables import Cell, Column, Table
 
+MOST_OBJECTS = 100
+"""below so many, objects are listed one by one"""
 _SCORES = {"psnr": Column("PSNR", 2), "ssim": Column("SSIM", 4), "lpips": Column("LPIPS", 4)}
 
 
@@ -25,6 +27,24 @@ def view_table(metrics: Mapping[str, Any], title: str = "") -> Table:
     rows = [(view["name"], *_scores(view), view["seconds"]) for view in metrics["per_view"]]
     mean = ("mean", *_scores(metrics), metrics["seconds_per_view"])
     return Table((Column("view"), *_SCORES.values(), Column("s", 3)), (*rows, mean), title)
+
+
+def result_tables(metrics: Mapping[str, Any]) -> list[Table]:
+    """Show one evaluation: its views, or its objects and categories with the baselines below."""
+    title = f"{metrics['method']}, {metrics['split']}, protocol {metrics['protocol']}"
+    if "per_object" not in metrics:
+        return [view_table(metrics, title)]
+    columns = (Column("views"), *_SCORES.values())
+    mean = ("mean", metrics["views"], *_scores(metrics))
+    baselines = [(f"({name})", None, *_scores(found)) for name, found in metrics["baselines"].items()]
+    tables = []
+    if len(metrics["per_object"]) < MOST_OBJECTS:
+        rows = [(e["object"], e["views"], *_scores(e)) for e in metrics["per_object"]]
+        tables.append(Table((Column("object"), *columns), tuple(rows), title))
+    groups = [(e["category"], None, *_scores(e)) for e in metrics["per_category"]]
+    rows = [*(groups if len(groups) > 1 else []), mean, *baselines]
+    heading = f"{len(metrics['per_object'])} objects" if tables else title
+    return [*tables, Table((Column("mean over objects"), *columns), tuple(rows), heading)]
 
 
 def _scores(entry: Mapping[str, Any]) -> tuple[float | None, ...]:

@@ -40,6 +40,15 @@ class Subject:
     category: str | None = None
     baselines: Mapping[str, Predict] = field(default_factory=dict)
     """trivial predictors that are judged on the same views"""
+    sources: tuple[int, ...] | None = None
+    """views that the object is shown by; None where the scene itself was learnt"""
+    place: str | None = None
+    """folder for its pictures; made of the name where not given"""
+
+    @property
+    def folder(self) -> str | None:
+        """Folder below that of the pictures; None for a single scene."""
+        return self.place or (None if self.name is None else safe_name(self.name))
 
 
 def background_for(capture: Capture, wanted: str | None = None) -> Background:

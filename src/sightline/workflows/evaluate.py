@@ -1,6 +1,6 @@
 """Scoring: a run, or a folder of pictures, against the held-out views of its data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sightline.evaluation.views import background_for, select_views
 from sightline.foundation.errors import InputError, warn
 from sightline.runs.run import Run
 from sightline.workflows.counting import counting
+from sightline.workflows.evaluate_many import SourceChoice, evaluate_many
 from sightline.workflows.scenes import Device, choose_device, load_scene
 
 
@@ -30,8 +31,16 @@ def evaluate_run(
     best: bool = False,
     chunk: int | None = None,
     sampler: str | None = None,
+    sources: str | None = None,
+    num_sources: int | None = None,
+    source_list: Path | None = None,
+    objects: Sequence[str] = (),
+    approx: bool = False,
 ) -> Evaluation:
     """Render a split's views with a run and score them; results go to `eval/` in the run folder.
+
+    A method that generalises is scored on each object of the split: it sees source views and renders the
+    others (`evaluate_many`).
 
     Args:
         run: the run or its folder.
@@ -45,18 +54,49 @@ def evaluate_run(
         best: use the weights with the highest validation PSNR.
         chunk: rays at a time.
         sampler: how to place samples along rays, where not as in training.
+        sources: of a method that generalises: views that show an object, by number or name with commas, a
+            split, or `each` for every view in turn.
+        num_sources: as many views instead, evenly spread.
+        source_list: a file that names the views of each object instead.
+        objects: ids of the objects; all of the split where not given.
+        approx: one view of each object, drawn at random, the same one every time.
 
     Raises:
-        InputError: the data is gone, has no such split, or the run cannot be loaded.
+        InputError: the data is gone, has no such split, object or view, or the run cannot be loaded.
     """
     run = run if isinstance(run, Run) else Run.open(run)
     get_protocol(protocol)
     choose_device(device)
     options = {**(data_options or {}), **({} if downscale is None else {"downscale": downscale})}
+    choice = SourceChoice(sources, num_sources, source_list)
+    if run.method_info.learns != "one scene":
+        if sampler is not None:
+            raise InputError(f"{run.method_name} has one way to place samples", where="--sampler")
+        return evaluate_many(
+            run,
+            data=data,
+            data_options=options,
+            split=split,
+            choice=choice,
+            objects=objects,
+            every=every,
+            approx=approx,
+            protocol=protocol,
+            background=background,
+            device=device,
+            best=best,
+            chunk=chunk,
+        )
+    if choice.given() or objects or approx:
+        raise InputError(
+            f"{run.method_name} has learnt one scene: it has neither objects nor source views",
+            where="--sources, --num-sources, --source-list, --objects, --approx",
+            fix="Leave them away",
+        )
     capture = one_scene(run.open_data(data, **options))
     apart = "-".join(part for part in (_other_split(run, options), sampler) if part)
     views = select_views(capture, split, every)
-    loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture), sampler=sampler)
+    loaded = load_scene(run, device=device, best=best, sampler=sampler)
     render = loaded.renderer(background_for(capture, background).colour, chunk)
     with counting("evaluating", len(views)) as on_view:
         return evaluate_scene(

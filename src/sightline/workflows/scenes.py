@@ -44,6 +44,22 @@ class LoadedScene:
         return PictureRenderer(self.method, self.scene, background=colour, chunk=chunk)
 
 
+@dataclass(frozen=True)
+class LoadedMethod:
+    """A trained method on a device, for methods that see scenes from views."""
+
+    run: Run
+    method: Method
+    device: str
+    best: bool = False
+
+    def see(self, views: Capture | None) -> LoadedScene:
+        """Make a scene of source views (None for methods that learnt the scene itself)."""
+        with torch.no_grad():
+            scene = self.method.encode(views)
+        return LoadedScene(self.run, self.method, scene, self.device, self.best)
+
+
 def load_scene(
     run: Run | Path | str,
     *,
@@ -59,15 +75,20 @@ def load_scene(
         sources: views to see the scene from, for methods that generalise.
         sampler: how to place samples along rays, where not as in training.
     """
+    return load_method(run, device=device, best=best, sampler=sampler).see(sources)
+
+
+def load_method(
+    run: Run | Path | str, *, device: Device = "auto", best: bool = False, sampler: str | None = None
+) -> LoadedMethod:
+    """Load a run's weights; arguments are those of `load_scene`."""
     run = run if isinstance(run, Run) else Run.open(run)
     warn_unfinished(run)
     chosen = choose_device(device)
     method = run.load_method(chosen, best=best)
     if sampler is not None:
         method.choose_sampler(sampler)
-    with torch.no_grad():
-        scene = method.encode(sources)
-    return LoadedScene(run, method, scene, chosen, best)
+    return LoadedMethod(run, method, chosen, best)
 
 
 def choose_device(wanted: Device = "auto") -> str:
