@@ -49,7 +49,7 @@ def test_missing_folders(tmp_path):
 
 
 def test_unknown_format_names(tmp_path):
-    with pytest.raises(InputError, match=r"no format 'nerf'.*blender, transforms, llff, colmap"):
+    with pytest.raises(InputError, match=r"no format 'nerf'.*blender, multi-object, transforms, llff"):
         open_capture(tmp_path, format="nerf")
 
 

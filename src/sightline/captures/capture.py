@@ -60,6 +60,8 @@ class Capture:
     """raw numbers of each view by the format's own name (n,); NaN where a view has none"""
     masks: ImageStore | None = None
     """one channel per view; nonzero = ignore this pixel"""
+    silhouettes: ImageStore | None = None
+    """one channel per view; nonzero = the object is here. Every pixel counts nevertheless"""
     points: Points | None = None
     box: np.ndarray | None = None
     """float64 (2, 3): lowest and highest corner of the scene, where it is given"""
@@ -76,6 +78,7 @@ class Capture:
         count = len(self.cameras)
         per_view = {"images": self.images, "image_names": self.image_names, **self.per_view}
         optional = {"near": self.near, "far": self.far, "masks": self.masks}
+        optional["silhouettes"] = self.silhouettes
         per_view |= {name: value for name, value in optional.items() if value is not None}
         for name, value in per_view.items():
             if len(value) != count:
@@ -107,6 +110,7 @@ class Capture:
             far=None if self.far is None else self.far[rows],
             per_view={name: values[rows] for name, values in self.per_view.items()},
             masks=None if self.masks is None else self.masks.subset(chosen),
+            silhouettes=None if self.silhouettes is None else self.silhouettes.subset(chosen),
         )
 
     def view(self, index: int) -> "Capture":

@@ -85,14 +85,40 @@ def _bilinear(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
+def pooled_mean(image: Float[np.ndarray, "h w *c"], width: int, height: int) -> Float[np.ndarray, "h2 w2 *c"]:
+    """Average all pixels that a new one touches, each with the same weight, as pixelNeRF does.
+
+    At whole factors that is the mean by area; at others, pixels on a border count wholly for both neighbours.
+
+    Args:
+        image: (h, w) or (h, w, channels), of any range.
+        width: new width in pixels, at most w.
+        height: new height, at most h.
+    """
+    for axis, length in ((0, height), (1, width)):
+        old = image.shape[axis]
+        if old != length:
+            starts = [k * old // length for k in range(length)]
+            ends = [-(-(k + 1) * old // length) for k in range(length)]
+            rows = [image.take(range(a, b), axis).mean(axis) for a, b in zip(starts, ends, strict=True)]
+            image = np.stack(rows, axis)
+    return image
+
+
+def _pooled(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    return _round(pooled_mean(image.astype(np.float32), width, height))
+
+
 RESIZE_RULES: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
     "area": _area,
     "area-straight": _area_straight,
     "lanczos": _lanczos,
     "box": _box,
     "bilinear": _bilinear,
+    "pooled": _pooled,
 }
-"""rules by name: `area-straight` is of bmild, nerf-pytorch and flax_nerf, `lanczos` of nerf_pl, `bilinear`
+"""rules by name: `area-straight` is of bmild, nerf-pytorch and flax_nerf, `lanczos` of nerf_pl, `pooled` of
+pixelNeRF, `bilinear`
 (a triangle as wide as the reduction) of Equivariant Neural Rendering"""
 
 

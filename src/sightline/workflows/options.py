@@ -29,7 +29,7 @@ class DataOptions:
     """how to split: format (default), holdout, center, bmild, nerf_pl, flax_nerf, llffholdN, testskipN"""
     resize_rule: str | None = None
     """how to make images smaller: area (default), area-straight (bmild, flax_nerf), lanczos (nerf_pl),
-    box, bilinear (enr)"""
+    box, pooled (pixelnerf), bilinear (enr)"""
     strict: bool = False
     """refuse data with missing images instead of skipping them"""
     angle_unit: Literal["degrees", "radians"] | None = None
