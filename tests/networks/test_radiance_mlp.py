@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sightline.kernels.mlp import uses_bfloat16
 from sightline.networks.encodings import FrequencyEncoding
 from sightline.networks.radiance_mlp import RadianceMlp
 
@@ -114,6 +115,34 @@ def test_products_in_bfloat16_give_float32_results_near_the_exact_ones() -> None
         assert 1e-5 < error < 0.05
     for gradient in gradients(low):
         assert gradient.dtype == torch.float32
+
+
+def test_automatic_precision_is_bfloat16_where_it_is_fast_and_wanted() -> None:
+    points, directions = inputs()
+    exact = make()(points, directions)[0]
+    automatic = make(layer_precision="auto")
+    found = automatic(points, directions)[0]
+    if uses_bfloat16():
+        assert torch.equal(found, make(layer_precision="bfloat16")(points, directions)[0])
+    else:
+        assert torch.equal(found, exact)
+    # Double precision stays what it is, and gradients of points are there.
+    doubles = make(layer_precision="auto").double()
+    torch.testing.assert_close(doubles(points.double(), directions.double())[0].float(), exact)
+    points.requires_grad_()
+    automatic(points, directions)[0].sum().backward()
+    assert points.grad is not None
+
+
+def test_a_direction_serves_the_points_that_follow_each_other() -> None:
+    points, directions = inputs(60)
+    for precision in ("float32", "bfloat16"):
+        network = make(layer_precision=precision, chunk=17)
+        each = directions[:12].repeat_interleave(5, 0)
+        with torch.no_grad():
+            found, expected = network(points, directions[:12]), network(points, each)
+        for a, b in zip(found, expected, strict=True):
+            torch.testing.assert_close(a, b)
 
 
 def test_an_autocast_around_it_stays_on() -> None:

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from sightline.kernels.mlp import uses_bfloat16
 from sightline.networks.encodings import FrequencyEncoding
+from sightline.networks.radiance_layers import RadianceLayers, evaluate, key_of
 
 SkipOrder = Literal["input_first", "input_last"]
 SkipInput = Literal["encoded", "raw"]
 Initialisation = Literal["torch", "glorot", "lecun"]
-LayerPrecision = Literal["float32", "bfloat16"]
+LayerPrecision = Literal["auto", "float32", "bfloat16"]
 
 
 class RadianceMlp(nn.Module):
@@ -51,7 +53,8 @@ class RadianceMlp(nn.Module):
         first_activation: whether the first layer of the trunk ends in a ReLU, as all others do.
         feature_activation: whether `feature` does.
         initialisation: `torch`, as `nn.Linear` does; `glorot` uniform or `lecun` normal with zero biases.
-        layer_precision: number format of the layers' products; encodings and results stay as they are.
+        layer_precision: number format of the layers' products; encodings and results stay as they are. `auto`
+            is bfloat16 on CPUs that multiply it, and float32 elsewhere.
         rematerialise: in training, compute hidden layers again in the backward pass instead of keeping them.
         chunk: points at a time where no gradient is kept, or with `rematerialise`.
     """
@@ -93,6 +96,7 @@ class RadianceMlp(nn.Module):
             self.feature = nn.Linear(width, feature_width)
             self.view = nn.Linear(feature_width + direction.width(), width // 2)
             self.colour = nn.Linear(width // 2, 3)
+        self._layers: RadianceLayers | None = None
         self.reset(initialisation)
 
     def reset(self, initialisation: Initialisation) -> None:
@@ -112,13 +116,14 @@ class RadianceMlp(nn.Module):
                 nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
 
     def forward(
-        self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"] | None = None
+        self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "m 3"] | None = None
     ) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 3"]]:
         """Give density and colour before their activations.
 
         Args:
             points: positions in the frame of the network.
-            directions: viewing directions as the network was trained with; not used without direction.
+            directions: viewing directions as the network was trained with; not used without direction. Each
+                is that of n / m points that follow each other.
         """
         columns = [points]
         if self.direction is not None:
@@ -128,9 +133,14 @@ class RadianceMlp(nn.Module):
         keep = torch.is_grad_enabled()
         if keep and not self.rematerialise:
             return self._evaluate(*columns)
+        # Points of one direction stay together.
+        rows = max(1, len(columns[-1]))
+        each = max(1, len(points) // rows)
+        groups = max(1, self.chunk // each)
+        split = [column.split(groups * (len(column) // rows or 1)) for column in columns]
         parts = [
             checkpoint(self._evaluate, *part, use_reentrant=False) if keep else self._evaluate(*part)
-            for part in zip(*(column.split(self.chunk) for column in columns), strict=True)
+            for part in zip(*split, strict=True)
         ]
         if len(parts) == 1:
             return parts[0]
@@ -140,8 +150,14 @@ class RadianceMlp(nn.Module):
     def raw_density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
         """Give density before its activation, without computing colours."""
         if torch.is_grad_enabled():
-            return self._density(points)[0]
-        return torch.cat([self._density(part)[0] for part in points.split(self.chunk)])
+            return self._density_alone(points)
+        return torch.cat([self._density_alone(part) for part in points.split(self.chunk)])
+
+    def _density_alone(self, points: Tensor) -> Tensor:
+        layers = self._find_layers(points)
+        if layers is not None:
+            return evaluate(layers, points, None, colours=False)[0]
+        return self._density(points)[0]
 
     def _density(self, points: Tensor) -> tuple[Tensor, Tensor]:
         with self._precision(points):
@@ -149,6 +165,9 @@ class RadianceMlp(nn.Module):
             return self.density(hidden).to(points.dtype), hidden
 
     def _evaluate(self, points: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        layers = self._find_layers(points)
+        if layers is not None:
+            return evaluate(layers, points, directions)
         density, hidden = self._density(points)
         with self._precision(points):
             if self.direction is not None:
@@ -157,8 +176,25 @@ class RadianceMlp(nn.Module):
                 if self.feature_activation:
                     feature = functional.relu(feature)
                 encoded = self.direction(directions).to(feature.dtype)
+                if len(encoded) < len(feature):
+                    encoded = encoded.repeat_interleave(len(feature) // len(encoded), 0)
                 hidden = functional.relu(self.view(torch.cat([feature, encoded], -1)))
             return density, self.colour(hidden).to(points.dtype)
+
+    def _find_layers(self, points: Tensor) -> RadianceLayers | None:
+        """Give the layers as `radiance_layers` computes them, where that is what is wanted.
+
+        Not on other devices, for gradients of points or in double precision, nor within an autocast.
+        """
+        elsewhere = points.device.type != "cpu" or points.dtype != torch.float32
+        wanted = "float32" if self.layer_precision == "auto" and not uses_bfloat16() else self.layer_precision
+        if wanted == "float32" or elsewhere or points.requires_grad or torch.is_autocast_enabled("cpu"):
+            return None
+        if not len(points):
+            return None
+        if self._layers is None or self._layers.key != key_of(self):
+            self._layers = RadianceLayers(self, torch.bfloat16)
+        return self._layers
 
     def _trunk(self, points: Tensor) -> Tensor:
         encoded = self.position(points)
@@ -176,6 +212,6 @@ class RadianceMlp(nn.Module):
 
     def _precision(self, points: Tensor) -> AbstractContextManager[Any]:
         # Not an autocast that is switched off: that would switch off one around this network too.
-        if self.layer_precision == "float32":
+        if self.layer_precision != "bfloat16":
             return nullcontext()
         return torch.autocast(points.device.type, dtype=torch.bfloat16)

@@ -74,7 +74,7 @@ def load(shared: Path, name: str) -> Golden:
 
 
 def config_of(preset: str, **changes: Any) -> NerfConfig:
-    return INFO.build_config(preset, **{"fine_samples": 64, **changes})
+    return INFO.build_config(preset, **{"fine_samples": 64, "layer_precision": "float32", **changes})
 
 
 def draw(seed: int, name: str, shape: tuple[int, ...], fan_in: int) -> np.ndarray:

@@ -71,8 +71,8 @@ class NerfConfig:
     """what makes densities positive"""
     initialisation: Literal["torch", "glorot", "lecun"] = "torch"
     """how weights are drawn: as PyTorch does, or Glorot uniform or LeCun normal with zero biases"""
-    layer_precision: Literal["float32", "bfloat16"] = "float32"
-    """number format of the layers' products"""
+    layer_precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """number format of the layers' products; auto is bfloat16 on CPUs that multiply it, else float32"""
     rematerialise: bool = False
     """compute hidden layers again in the backward pass instead of keeping them: less memory, more time"""
 

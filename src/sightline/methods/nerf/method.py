@@ -21,6 +21,7 @@ from sightline.methods.nerf.frame import Frame, find_frame
 from sightline.methods.nerf.network import build_networks, network_of
 from sightline.methods.nerf.occupancy import GridSpace, OccupancyTracer, empty_grid, survey
 from sightline.methods.nerf.optimisation import build_optimiser, rate_factor
+from sightline.methods.nerf.parts import rays_at_a_time, sum_over_parts
 from sightline.methods.nerf.rays import RayMaker
 from sightline.methods.nerf.scene import NerfScene
 from sightline.methods.nerf.tracing import Chance, NerfRays, Tracer, over
@@ -143,32 +144,52 @@ class Nerf(Method):
         if self._learning is not None:
             return self._guided_losses(rays, truth, behind, self._learning)
         chance = Chance.draw(self.config, self.noise, rays.origins)
-        traced = self.tracer(rays, chance)
-        passes = [traced.coarse] if traced.fine is None else [traced.coarse, traced.fine]
-        errors = [(over(found.seen, behind) - truth).square().mean() for found in passes]
-        loss = torch.stack(errors).sum()
-        self._watch(
-            {name: found.seen.opacity for name, found in zip(self.networks, passes, strict=True)}, loss
-        )
+        tracer, wanted = self.tracer, 3 * len(rays)
+
+        def look(part: slice) -> tuple[Tensor, tuple[Tensor, Tensor, int]]:
+            traced = tracer(rays[part], chance[part])
+            passes = [traced.coarse] if traced.fine is None else [traced.coarse, traced.fine]
+            beyond = None if behind is None else behind[part]
+            errors = torch.stack(
+                [(over(found.seen, beyond) - truth[part]).square().sum() / wanted for found in passes]
+            )
+            opacities = torch.stack([found.seen.opacity.detach().amax() for found in passes])
+            return errors.sum(), (errors.detach(), opacities, sum(found.t.numel() for found in passes))
+
+        samples = self.config.coarse_samples + self.config.fine_samples
+        size = rays_at_a_time(samples, rays.origins.device)
+        loss, parts = sum_over_parts(look, len(rays), size, list(self.parameters()))
+        errors = torch.stack([found[0] for found in parts]).sum(0)
+        opacities = torch.stack([found[1] for found in parts]).amax(0)
+        self._watch(dict(zip(self.networks, opacities, strict=True)), loss)
         losses = {
             "loss": loss,
-            "psnr": -10 * torch.log10(errors[-1].detach()),
+            "psnr": -10 * torch.log10(errors[-1]),
             "rays": len(rays),
-            "samples": sum(found.t.numel() for found in passes),
+            "samples": sum(found[2] for found in parts),
         }
-        if traced.fine is not None:
-            losses["psnr_coarse"] = -10 * torch.log10(errors[0].detach())
+        if len(errors) > 1:
+            losses["psnr_coarse"] = -10 * torch.log10(errors[0])
         return losses
 
     def _guided_losses(
         self, rays: NerfRays, truth: Tensor, behind: Tensor | None, grid: OpacityGrid
     ) -> dict[str, Any]:
-        found = self._guide(grid)(rays, True, self.config.occupancy_samples // 2)
-        grid.observe(found.cube, found.sigmas, _OBSERVE_RATE)
-        error = (over(found.result, behind) - truth).square().mean()
-        self._watch({self.shown: found.result.opacity}, error)
+        guide, samples = self._guide(grid), self.config.occupancy_samples // 2
+
+        def look(part: slice) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, int]]:
+            found = guide(rays[part], True, samples)
+            beyond = None if behind is None else behind[part]
+            error = (over(found.result, beyond) - truth[part]).square().sum() / (3 * len(rays))
+            return error, (found.cube, found.sigmas.detach(), found.result.opacity.detach(), found.asked)
+
+        size = rays_at_a_time(samples, rays.origins.device)
+        error, parts = sum_over_parts(look, len(rays), size, list(self.parameters()))
+        cube, sigmas, opacity = (torch.cat(column) for column in list(zip(*parts, strict=True))[:3])
+        grid.observe(cube, sigmas, _OBSERVE_RATE)
+        self._watch({self.shown: opacity.amax()}, error)
         psnr = -10 * torch.log10(error.detach())
-        return {"loss": error, "psnr": psnr, "rays": len(rays), "samples": found.asked}
+        return {"loss": error, "psnr": psnr, "rays": len(rays), "samples": sum(found[3] for found in parts)}
 
     def _new_grid(self, cells: int) -> OpacityGrid:
         return empty_grid(cells, GridSpace.of(self.frame)).to(next(self.parameters()).device)
@@ -200,11 +221,11 @@ class Nerf(Method):
 
     @torch.no_grad()
     def _watch(self, opacities: dict[str, Tensor], loss: Tensor) -> None:
+        """Count the steps in which a network's largest opacity is none."""
         for k, name in enumerate(self.networks):
             if name not in opacities:
                 continue
-            opacity = opacities[name]
-            silent = (opacity.amax() <= 0) & (loss > _NOTHING_TO_LEARN)
+            silent = (opacities[name] <= 0) & (loss > _NOTHING_TO_LEARN)
             self._quiet[0, k] = torch.where(silent, self._quiet[0, k] + 1, 0)
 
     def after_step(self, progress: Progress) -> bool:

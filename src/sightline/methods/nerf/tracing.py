@@ -1,7 +1,7 @@
 """Tracing rays through the coarse network, then the fine one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float
@@ -82,6 +82,11 @@ class Chance:
             return torch.randn(count, width, device=like.device, dtype=like.dtype)
 
         return Chance(uniform(coarse), uniform(fine), normal(coarse), normal(coarse + fine) if fine else None)
+
+    def __getitem__(self, chosen: slice | Tensor) -> "Chance":
+        """That of some of the rays."""
+        columns = (getattr(self, column.name) for column in fields(self))
+        return Chance(*(None if column is None else column[chosen] for column in columns))
 
 
 @dataclass(frozen=True)
@@ -165,10 +170,7 @@ class Tracer:
             weights = weigh(1 - torch.exp(-sigmas * deltas), config.transmittance_guard)
             seen = Quadrature(torch.zeros_like(rays.origins), weights.sum(-1), (weights * t).sum(-1), weights)
             return Pass(seen, t)
-        views = rays.view_directions
-        if views is not None:
-            views = views[:, None].expand(-1, t.shape[1], -1).flatten(0, 1)
-        raw, colour = network(points, views)
+        raw, colour = network(points, rays.view_directions)
         sigmas = self._density(raw.view(t.shape), noise)
         rgb = torch.sigmoid(colour).view(*t.shape, 3)
         return Pass(integrate(sigmas, rgb, t, deltas, config.transmittance_guard), t)
