@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from many_objects import SIZE, Warp, ball_data, make_warp_run, read_balls, warp, write_balls
+from many_objects import SIZE, Warp, WarpConfig, ball_data, make_warp_run, read_balls, warp, write_balls
 from sightline.captures import open_capture
 from sightline.evaluation import objects as objects_module
 from sightline.evaluation.protocols import SIGHTLINE
 from sightline.foundation.errors import InputError
 from sightline.media.images import read_image
+from sightline.runs.checkpoint import Checkpoint
+from sightline.runs.record import RunProgress
 from sightline.runs.run import Run
-from sightline.training.session import TrainOrder, train_run
-from sightline.training.settings import TrainSettings
 from sightline.workflows.evaluate import evaluate_run
 
 __all__ = ["ball_data", "make_warp_run", "warp"]
@@ -26,10 +26,14 @@ __all__ = ["ball_data", "make_warp_run", "warp"]
 
 @pytest.fixture
 def trained(make_warp_run: Callable[..., Run]) -> Run:
-    run = make_warp_run()
-    train_run(TrainOrder(run.path, TrainSettings(steps=3, device="cpu", eval_every=0)))
-    Warp.encoded.clear()
-    return Run.open(run.path)
+    return with_weights(make_warp_run())
+
+
+def with_weights(run: Run, step: int = 1, blend: float = 0.7) -> Run:
+    method = Warp(WarpConfig(blend=blend))
+    checkpoint = Checkpoint("warp", step, {k: v.detach() for k, v in method.state_dict().items()})
+    run.write_checkpoint(checkpoint, progress=RunProgress(step=step, fraction=1.0, finished=True))
+    return run
 
 
 def picture(capture, index: int) -> torch.Tensor:
@@ -180,9 +184,8 @@ def test_other_settings_are_never_mixed_with_earlier_results(
     assert second.folder == first.folder
     assert 'background: null before, "black" now' in caplog.text
     assert len(Warp.encoded) == 6
-    train_run(TrainOrder(trained.path, TrainSettings(steps=6, device="cpu", eval_every=0)))
     Warp.encoded.clear()
-    evaluate_run(Run.open(trained.path), sources="0", background="black", device="cpu")
+    evaluate_run(with_weights(trained, step=2, blend=0.9), sources="0", background="black", device="cpu")
     assert "weights: " in caplog.text
     assert len(Warp.encoded) == 3
 

@@ -19,7 +19,11 @@ from sightline.evaluation.views import (
     truth_picture,
 )
 from sightline.foundation.errors import InputError
+from sightline.kernels.parallel import torch_on_one_thread
 from sightline.metrics.lpips import Lpips
+
+SMALL_PICTURE = 256 * 256
+"""pixels"""
 
 
 @dataclass(frozen=True)
@@ -77,5 +81,7 @@ class Judge:
                 fix="Open the capture with the downscale factor that the predictions were made with",
             )
         moved = None if counted is None else counted.to(self.device)
-        with torch.no_grad():
+        # On several threads the sums over small pictures cost more in waiting than they save.
+        small = self.lpips is None and truth.shape[0] * truth.shape[1] <= SMALL_PICTURE
+        with torch.no_grad(), torch_on_one_thread(1 if small else None):
             return self.protocol.score(prediction.to(self.device), truth.to(self.device), moved, self.lpips)
