@@ -13,7 +13,7 @@ import pytest
 
 from sightline.kernels import compiling
 from sightline.kernels.compiling import Kernel, inline, kernel
-from sightline.kernels.warm import all_kernels, compile_all
+from sightline.kernels.warm import all_kernels, compile_all, compile_operations, kernels_of
 
 
 @inline
@@ -196,6 +196,15 @@ def test_all_kernels_are_found_and_compiled():
     assert seconds == pytest.approx(compiling.compile_seconds() - before)
     # Now all are there.
     assert compile_all() == 0
+
+
+def test_the_kernels_of_some_operations_are_compiled_alone(monkeypatch):
+    names = [found.__name__ for found in kernels_of("visibility", "occupancy")]
+    assert names == ["_summarise", "_observe", "_bin_weights", "_visible"]
+    asked = []
+    monkeypatch.setattr(Kernel, "compiled", lambda self, dtype: asked.append((self.__name__, dtype)))
+    compile_operations("visibility", dtype=np.float64)
+    assert asked == [("_bin_weights", np.float64), ("_visible", np.float64)]
 
 
 _SCRIPT = """

@@ -16,6 +16,7 @@ from sightline.captures import Capture, write_capture
 from sightline.cli.main import main
 from sightline.foundation.errors import InputError
 from sightline.geometry.ndc import from_ndc_points
+from sightline.kernels.compiling import Kernel
 from sightline.kernels.packed import Samples
 from sightline.methods.base import Progress, Rendering
 from sightline.methods.nerf.method import Nerf
@@ -174,6 +175,26 @@ def test_training_goes_on_as_if_never_stopped(changes: dict[str, Any]) -> None:
     assert not any("grid" in name or "opacity" in name for name in through.method.state_dict())
     for name, value in through.method.state_dict().items():
         assert torch.equal(value, resumed.method.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("sampler", ["occupancy", "stratified"])
+def test_only_kernels_that_are_used_are_compiled_ahead(sampler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+    real = Kernel.compiled
+
+    def compiled(self: Kernel, *dtype: Any) -> Any:
+        asked.add(self.function.__module__.split(".")[-2])
+        return real(self, *dtype)
+
+    monkeypatch.setattr(Kernel, "compiled", compiled)
+    config = small_config(sampler=sampler, **CELLS)
+    Nerf(config).warm_up()
+    ahead = set(asked)
+    asked.clear()
+    for capture in (ball_capture(), wall_capture()):
+        picture(Training(capture, config, seed=0, steps=10).advance(3).method, capture, 2)
+    assert ahead == asked
+    assert bool(ahead) == (sampler == "occupancy")
 
 
 def test_a_dead_network_begins_anew_with_its_grid(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError, inform, warn
 from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
-from sightline.kernels.warm import compile_all
+from sightline.kernels.warm import compile_operations
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.nerf.batches import BatchMaker, NerfBatch, Pixels
 from sightline.methods.nerf.config import NerfConfig
@@ -101,7 +101,7 @@ class Nerf(Method):
         """Settle how memory is reused: layers' outputs of the same size come again and again."""
         keep_freed_memory()
         if self._guided:
-            compile_all()
+            compile_operations("compositing", "occupancy", "sampling", "visibility")
 
     def prepare(self, data: Capture | Collection) -> Capture:
         """Find the frame and the background; see `find_frame`."""
