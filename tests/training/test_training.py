@@ -133,7 +133,7 @@ def test_the_best_weights_are_those_of_the_highest_validation_psnr(make_run, mon
     run = make_run()
     # Two views at each of the steps 8, 16, 24, 32, 40.
     values = iter([10.0, 10.0, 40.0, 20.0, 20.0, 20.0, 25.0, 27.0, 5.0, 5.0])
-    monkeypatch.setattr(validation, "_psnr", lambda *_: next(values))
+    monkeypatch.setattr(validation, "picture_psnr", lambda *_: next(values))
     train(run, eval_every=8, save_every=8)
     assert Run.open(run.path).record.progress.best_psnr == 30.0
     best = load_file(run.best_weights_path)["colours"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sightline.captures import open_capture
+from sightline.captures.collection_record import CollectionRecord
 from sightline.captures.record import CaptureRecord
 from sightline.foundation.errors import InputError, warn
 from sightline.foundation.files import read_json, write_json
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sightline.methods.base import Method
 
 CAPTURE_FILE = "capture.json"
+COLLECTION_FILE = "collection.json"
 METRICS = "metrics.jsonl"
 _THUMBNAIL_SIZE = 64
 
@@ -168,6 +170,23 @@ class Run:
         record = CaptureRecord.from_capture(capture, with_thumbnails=_THUMBNAIL_SIZE if thumbnails else 0)
         record = replace(record, path=self.record.data.path)
         write_json(self.path / CAPTURE_FILE, record.to_json(), indent=None)
+
+    def collection_info(self) -> CollectionRecord | None:
+        """Read which objects the run was trained on and how they are split; None where it was one scene."""
+        path = self.path / COLLECTION_FILE
+        return CollectionRecord.from_json(read_json(path), where=path) if path.is_file() else None
+
+    def record_collection(self, collection: "Collection") -> None:
+        """Write collection.json, and to capture.json the cameras of one training object.
+
+        One object is opened, however many there are.
+        """
+        members = collection.splits.get("train") or [entry.id for entry in collection.objects[:1]]
+        reference = collection[members[0]]
+        record = CollectionRecord.from_collection(collection, reference.id)
+        record = replace(record, path=self.record.data.path)
+        self.record_capture(reference.open())
+        write_json(self.path / COLLECTION_FILE, record.to_json(), indent=None)
 
     def load_method(self, device: torch.device | str = "cpu", *, best: bool = False) -> "Method":
         """Build the method with its trained weights, in evaluation mode, ready for `encode` and `render`.

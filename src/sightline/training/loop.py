@@ -20,7 +20,7 @@ from sightline.training.meter import Meter, Reading
 from sightline.training.saving import Saver, all_finite, copy_weights
 from sightline.training.settings import TrainSettings
 from sightline.training.stepping import Stepper, not_finite
-from sightline.training.validation import Validation, Validator
+from sightline.training.validation import Scheduled, Validation
 
 Ending = Literal["finished", "interrupted"]
 _ENDINGS: tuple[Ending | None, ...] = (None, "finished", "interrupted")
@@ -43,7 +43,7 @@ class Loop:
         run: Run,
         settings: TrainSettings,
         log: TrainingLog | None = None,
-        validator: Validator | None = None,
+        validator: Scheduled | None = None,
     ):
         self.stepper, self.budget, self.stop = stepper, budget, stop
         self.team, self.method = stepper.team, stepper.method

@@ -24,6 +24,7 @@ from sightline.training.display import short_time
 from sightline.training.interruption import StopRequests
 from sightline.training.logs import TrainingLog
 from sightline.training.loop import Ending, Loop
+from sightline.training.object_validation import ObjectValidator, choose_cases
 from sightline.training.processes import Team, is_first_process, launch
 from sightline.training.settings import TrainSettings
 from sightline.training.stepping import Stepper
@@ -150,9 +151,14 @@ def _set_up(
         _load_weights(team, run, method, order.initial)
     stepper = Stepper(team, method, prepared, run.record.seed)
     validator = None
-    if team.first and isinstance(capture, Capture):
-        many = run.method_info.learns != "one scene"
-        validator = Validator(capture, many, order.settings.eval_every, order.settings.chunk)
+    if team.first:
+        settings = order.settings
+        if isinstance(capture, Capture):
+            many = run.method_info.learns != "one scene"
+            validator = Validator(capture, many, settings.eval_every, settings.chunk)
+        else:
+            cases = choose_cases(capture, method.usual_sources)
+            validator = ObjectValidator(cases, settings.eval_every, settings.chunk)
     loop = Loop(stepper, budget, stop, run, order.settings, log, validator)
     if state:
         loop.restore(state)
@@ -171,6 +177,8 @@ def _record_start(run: Run, method: Method, capture: Any, team: Team, settings: 
     estimates.check(need, run.path)
     if isinstance(capture, Capture):
         run.record_capture(capture)
+    else:
+        run.record_collection(capture)
     if run.record.progress.step == 0:
         run.update(
             state=to_plain(method.state()),

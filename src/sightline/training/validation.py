@@ -2,6 +2,7 @@
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -48,8 +49,53 @@ class Validation:
     seconds: float
 
 
+class Scheduled(ABC):
+    """Decides when to validate, every so many steps or as often as costs 2 %, and leaves no trace of it.
+
+    Subclasses have these attributes, and say in `_render` what a validation is.
+    """
+
+    every: int | None
+    """steps between validations; 0 for never, None for as often as costs 2 %"""
+    pixels: int | None
+    """pixels of all views together; None until settled"""
+    clock: Callable[[], float]
+    seconds: float
+    possible: bool
+    """whether there are views to validate on, and it was not switched off"""
+    _next: float
+
+    def due(self, step: int) -> bool:
+        """Whether to validate after `step` steps."""
+        if not self.possible:
+            return False
+        if self.every is not None:
+            return step % self.every == 0
+        return self.clock() >= self._next
+
+    def run(self, method: Method) -> Validation:
+        """Render the views; parameters, random state and training mode are as before afterwards."""
+        started = self.clock()
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        was_training = method.training
+        method.eval()
+        try:
+            with torch.random.fork_rng(devices=devices), torch.no_grad():
+                found = self._render(method)
+        finally:
+            method.train(was_training)
+        seconds = self.clock() - started
+        self.seconds += seconds
+        self._next = self.clock() + max(FIRST_AFTER, seconds / COST_SHARE)
+        return Validation(*found, seconds)
+
+    @abstractmethod
+    def _render(self, method: Method) -> tuple[float, dict[str, float], np.ndarray]:
+        """Give the mean PSNR, that of each view, and the picture."""
+
+
 @dataclass
-class Validator:
+class Validator(Scheduled):
     """Renders up to four held-out views, and decides when: every so many steps, or as often as costs 2 %.
 
     The views come from the split `val`, or from `test` where there is no other. The number of pixels is
@@ -76,30 +122,6 @@ class Validator:
         self._next = self.clock() + FIRST_AFTER
         self.possible = self.every != 0 and bool(choose_views(self.capture))
 
-    def due(self, step: int) -> bool:
-        """Whether to validate after `step` steps."""
-        if not self.possible:
-            return False
-        if self.every is not None:
-            return step % self.every == 0
-        return self.clock() >= self._next
-
-    def run(self, method: Method) -> Validation:
-        """Render the views; parameters, random state and training mode are as before afterwards."""
-        started = self.clock()
-        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-        was_training = method.training
-        method.eval()
-        try:
-            with torch.random.fork_rng(devices=devices), torch.no_grad():
-                found = self._render(method)
-        finally:
-            method.train(was_training)
-        seconds = self.clock() - started
-        self.seconds += seconds
-        self._next = self.clock() + max(FIRST_AFTER, seconds / COST_SHARE)
-        return Validation(*found, seconds)
-
     def _render(self, method: Method) -> tuple[float, dict[str, float], np.ndarray]:
         sources = self.capture.split("train") if self.needs_sources else None
         painted = self.capture.background == "black" and self.capture.images.channels != 4
@@ -113,7 +135,7 @@ class Validator:
         per_view, shown = {}, []
         for view in self._views:
             rendering = render(view.camera)
-            psnr = _psnr(rendering.rgb.float().cpu().clamp(0, 1), view.truth, view.kept)
+            psnr = picture_psnr(rendering.rgb.float().cpu().clamp(0, 1), view.truth, view.kept)
             per_view[view.name] = psnr
             shown.append(ShownView.of(view.name, psnr, view.truth, rendering))
         return sum(per_view.values()) / len(per_view), per_view, draw_views(shown)
@@ -142,19 +164,21 @@ def choose_views(capture: Capture, most: int = MOST_VIEWS) -> list[int]:
 def prepare_views(capture: Capture, pixels: int, most_views: int = MOST_VIEWS) -> list[ValidationView]:
     """Read held-out views and reduce them by area so that together they have about `pixels` pixels."""
     chosen = choose_views(capture, most_views)
-    views = []
-    for index in chosen:
-        camera = capture.cameras[index]
-        width, height = int(camera.width[0]), int(camera.height[0])
-        factor = max(1.0, math.sqrt(width * height * len(chosen) / pixels))
-        size = (max(1, round(width / factor)), max(1, round(height / factor)))
-        truth = torch.from_numpy(_reduced(_on_white(capture.images[index]), size)).float() / 255
-        kept = torch.ones(truth.shape[:2], dtype=torch.bool)
-        if capture.masks is not None:
-            mask = (np.asarray(capture.masks[index]).reshape(height, width) > 0).astype(np.uint8) * 255
-            kept = torch.from_numpy(_reduced(mask, size)) == 0
-        views.append(ValidationView(capture.image_names[index], camera.resized(*size), truth, kept))
-    return views
+    return [prepare_view(capture, index, pixels / len(chosen)) for index in chosen]
+
+
+def prepare_view(capture: Capture, index: int, pixels: float) -> ValidationView:
+    """Read one view and reduce it by area to about `pixels` pixels; a smaller one stays as it is."""
+    camera = capture.cameras[index]
+    width, height = int(camera.width[0]), int(camera.height[0])
+    factor = max(1.0, math.sqrt(width * height / pixels))
+    size = (max(1, round(width / factor)), max(1, round(height / factor)))
+    truth = torch.from_numpy(_reduced(_on_white(capture.images[index]), size)).float() / 255
+    kept = torch.ones(truth.shape[:2], dtype=torch.bool)
+    if capture.masks is not None:
+        mask = (np.asarray(capture.masks[index]).reshape(height, width) > 0).astype(np.uint8) * 255
+        kept = torch.from_numpy(_reduced(mask, size)) == 0
+    return ValidationView(capture.image_names[index], camera.resized(*size), truth, kept)
 
 
 def _on_white(pixels: np.ndarray) -> np.ndarray:
@@ -168,7 +192,8 @@ def _reduced(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
-def _psnr(prediction: Tensor, truth: Tensor, kept: Tensor) -> float:
+def picture_psnr(prediction: Tensor, truth: Tensor, kept: Tensor) -> float:
+    """PSNR of float pictures (height, width, 3) over the pixels that count, in dB; 0 where none does."""
     if not bool(kept.any()):
         return 0.0
     error = float((prediction - truth)[kept].square().mean())
