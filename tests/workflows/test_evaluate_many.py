@@ -4,14 +4,16 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import many_objects
 from many_objects import SIZE, Warp, WarpConfig, ball_data, make_warp_run, read_balls, warp, write_balls
-from sightline.captures import open_capture
+from sightline.captures import Capture, Collection, open_capture
 from sightline.evaluation import objects as objects_module
 from sightline.evaluation.protocols import SIGHTLINE
 from sightline.foundation.errors import InputError
@@ -294,3 +296,34 @@ def test_thousands_of_views_are_not_held(trained: Run, tmp_path: Path, monkeypat
     write_balls(tmp_path / "many", train=1, val=0, test=0)
     with pytest.raises(InputError, match="no objects in the split 'test'"):
         evaluate_run(trained, data=tmp_path / "many", device="cpu")
+
+
+def test_of_objects_that_were_trained_on_only_held_out_views_are_judged(
+    make_warp_run: Callable[..., Run], ball_data: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    caplog.set_level("INFO", logger="sightline")
+    real = many_objects.read_ball
+
+    def with_hold_out(folder: Path, read_options) -> Capture:
+        return replace(
+            real(folder, read_options), splits={"train": (1, 2, 3, 5, 6, 7), "val": (), "test": (0, 4)}
+        )
+
+    def flat(folder: Path, read_options) -> Collection:
+        found = many_objects.read_balls(folder, read_options)
+        assert isinstance(found, Collection)
+        ids = tuple(entry.id for entry in found)
+        return replace(found, splits={"train": ids[:5], "val": (), "test": ids[3:]})
+
+    monkeypatch.setattr(many_objects, "read_ball", with_hold_out)
+    monkeypatch.setattr(many_objects, "FORMAT", replace(many_objects.FORMAT, read=flat))
+    run = with_weights(make_warp_run())
+    data = run.open_data()
+    assert isinstance(data, Collection)
+    run.record_collection(data)
+    metrics = evaluate_run(run, sources="1", device="cpu").metrics
+    views = {entry["object"]: entry["views"] for entry in metrics["per_object"]}
+    assert views == {"train_3": 2, "val_0": 2, "val_1": 7, "test_0": 7, "test_1": 7, "test_2": 7}
+    assert "2 of the 6 objects were trained on" in caplog.text
+    trained = {(view["object"], view["index"]) for view in metrics["per_view"] if view["object"] == "train_3"}
+    assert trained == {("train_3", 0), ("train_3", 4)}

@@ -158,6 +158,13 @@ def open_split(entry: CollectionObject, split: str) -> Capture:
     return capture.subset(capture.splits[split]) if states_split(capture, split) else capture
 
 
+def open_training_views(entry: CollectionObject) -> Capture:
+    """Open an object without its held-out views; all of them where it holds out none."""
+    capture = entry.open()
+    members = capture.splits.get("train", ())
+    return capture.subset(members) if members else capture
+
+
 def parse_sources(text: str) -> SourceRule:
     """Understand `--sources`: numbers or names with commas, a split (train), or `each`."""
     parts = tuple(part.strip() for part in text.split(",") if part.strip())

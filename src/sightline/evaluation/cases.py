@@ -35,6 +35,8 @@ class CaseRule:
     """one target for each object, the same one in every evaluation (pixelNeRF's eval_approx)"""
     split: str | None = None
     """targets are of this split of the object's own, where its folders or the rule of sources tell splits"""
+    trained: frozenset[str] = frozenset()
+    """ids of objects that were trained on, whose held-out views alone are targets"""
 
     def cases(
         self, entry: CollectionObject, capture: Capture, protocol: Protocol, most_sources: int | None = None
@@ -48,7 +50,9 @@ class CaseRule:
             raise InputError(
                 f"Each {self.every}-th view cannot be taken", where="--every", fix="Give 1 or more"
             )
-        candidates = [index for index in self._candidates(capture) if not _left_out(protocol, capture, index)]
+        candidates = [
+            index for index in self._candidates(entry, capture) if not _left_out(protocol, capture, index)
+        ]
         found = []
         for sources in self.sources.choose(entry, capture):
             check_sources(sources, most_sources, "the method")
@@ -65,9 +69,9 @@ class CaseRule:
             )
         return found
 
-    def _candidates(self, capture: Capture) -> tuple[int, ...]:
+    def _candidates(self, entry: CollectionObject, capture: Capture) -> tuple[int, ...]:
         told = self.split is not None and (
-            self.sources.split is not None or states_split(capture, self.split)
+            self.sources.split is not None or entry.id in self.trained or states_split(capture, self.split)
         )
         members = capture.splits.get(self.split or "", ()) if told else ()
         return members or tuple(range(len(capture)))

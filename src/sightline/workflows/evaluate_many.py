@@ -1,7 +1,7 @@
 """Scoring a run of a method that generalises, on the objects of a collection or on one scene."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from sightline.captures import Capture, Collection, CollectionObject
 from sightline.captures.source_views import (
     SourceRule,
     open_split,
+    open_training_views,
     parse_sources,
     read_source_list,
 )
@@ -23,7 +24,7 @@ from sightline.evaluation.results import Evaluation
 from sightline.evaluation.training_pictures import TrainingPictures
 from sightline.evaluation.views import Background, safe_name
 from sightline.foundation.cache import sha256_of
-from sightline.foundation.errors import InputError
+from sightline.foundation.errors import InputError, inform
 from sightline.runs.run import Run
 from sightline.workflows.counting import counting
 from sightline.workflows.scenes import Device, load_method
@@ -95,7 +96,8 @@ def evaluate_many(
     opened = as_collection(found, split)
     entries = choose_objects(opened, split, objects)
     kind = run.method_info.method_class()
-    rule = CaseRule(choice.rule(kind.usual_sources, protocol), every, approx, split)
+    trained = _trained_on(run, opened, split, [entry.id for entry in entries])
+    rule = CaseRule(choice.rule(kind.usual_sources, protocol), every, approx, split, trained)
     if rule.sources.split is None and isinstance(found, Collection):
         entries = [replace(entry, open=partial(open_split, entry, split)) for entry in entries]
     # Before anything is loaded: a wrong view or list is told at once.
@@ -107,7 +109,7 @@ def evaluate_many(
         method=run.method_name,
         data=str(opened.path),
         split=split,
-        baselines=_baselines(run, opened, data, background),
+        baselines=_baselines(run, opened, data, background, {entry.id for entry in entries}),
         protocol=protocol,
         background=background,
         most_sources=kind.most_sources,
@@ -169,10 +171,35 @@ def _check(entry: CollectionObject, rule: CaseRule, protocol: str, most: int | N
     rule.cases(entry, entry.open(), get_protocol(protocol), most)
 
 
-def _baselines(run: Run, opened: Collection, data: Path | str | None, background: str | None) -> Baselines:
+def _trained_on(run: Run, opened: Collection, split: str, ids: Sequence[str]) -> frozenset[str]:
+    """Find which of the objects the run was trained on, where their split does not say so."""
+    record = run.collection_info()
+    if record is None or split == "train" or record.name != opened.name:
+        return frozenset()
+    found = frozenset(ids) & frozenset(record.splits.get("train", ()))
+    if found:
+        inform(
+            f"{len(found)} of the {len(ids)} objects were trained on: of those, only views that were held "
+            "out are scored"
+        )
+    return found
+
+
+def _baselines(
+    run: Run, opened: Collection, data: Path | str | None, background: str | None, judged: Set[str]
+) -> Baselines:
     """Take the training objects of the data, or of what the run was trained on."""
+
+    def of(collection: Collection) -> Baselines:
+        # Of an object that is judged too, views that are targets must not be shown.
+        entries = [
+            replace(entry, open=partial(open_training_views, entry)) if entry.id in judged else entry
+            for entry in collection.split("train")
+        ]
+        return Baselines(TrainingPictures(entries, background))
+
     if opened.splits.get("train"):
-        return Baselines(TrainingPictures(opened.split("train"), background))
+        return of(opened)
     reason = f"{opened.path} has no training objects"
     if data is None:
         return Baselines(None, reason)
@@ -182,7 +209,7 @@ def _baselines(run: Run, opened: Collection, data: Path | str | None, background
         return Baselines(None, f"{reason}, and the data that the run was trained on: {error.what}")
     if not isinstance(trained, Collection) or not trained.splits.get("train"):
         return Baselines(None, f"{reason}, nor has what the run was trained on")
-    return Baselines(TrainingPictures(trained.split("train"), background))
+    return of(trained)
 
 
 def _settings(run: Run, opened: Collection, choice: SourceChoice, best: bool) -> dict[str, Any]:
