@@ -20,6 +20,8 @@ def test_train_and_evaluate_from_python(wave, data: Path, tmp_path: Path, monkey
     assert Run.open(run.path).record.progress.finished
     metrics = run.evaluate()
     assert metrics["views"] == 2
+    # It has one way to place samples.
+    assert "sampler" not in metrics
     assert metrics["psnr"] == evaluate_run(run.path, data=data, device="cpu").metrics["psnr"]
     again = sightline.train("wave", data, out=run.path, steps=35, resume=True)
     assert again.folder.record.progress.step == 35

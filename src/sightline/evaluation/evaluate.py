@@ -37,6 +37,7 @@ def evaluate_scene(
     background: str | None = None,
     baselines: Mapping[str, Predict] | None = None,
     device: str = "cpu",
+    facts: Mapping[str, Any] | None = None,
     on_view: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Render the views of a split and compare them with the photos.
@@ -51,6 +52,7 @@ def evaluate_scene(
         background: colour behind what is transparent; white where not given.
         baselines: trivial predictors (view index → picture), judged on the same views.
         device: where `render` works; the metrics are computed there too if it is a CUDA device.
+        facts: further entries of metrics.json.
         on_view: called after each view with the number of views done.
 
     Raises:
@@ -71,6 +73,7 @@ def evaluate_scene(
         protocol=protocol,
         background=background,
         device=device,
+        facts=facts,
         on_view=on_view,
     )
 
@@ -94,7 +97,6 @@ def evaluate_subjects(
 
     Args:
         data: path or name of the data, for the results.
-        facts: further entries of metrics.json.
     """
     started = time.perf_counter()
     rules = get_protocol(protocol)

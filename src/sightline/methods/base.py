@@ -215,6 +215,11 @@ class Method(nn.Module, ABC):
         )
 
     @property
+    def sampler(self) -> str | None:
+        """How samples are placed along rays; None where the method has one way."""
+        return getattr(self.config, "sampler", None)
+
+    @property
     def derived_name(self) -> str | None:
         """Name of what rendering needs besides the weights and follows from them; None where nothing does."""
         return None

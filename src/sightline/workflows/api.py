@@ -42,6 +42,7 @@ class TrainedRun:
     def __init__(self, run: Run, device: Device = "auto"):
         self.folder = run
         self._device: Device = device
+        self._loaded: dict[str | None, LoadedScene] = {}
 
     def __repr__(self) -> str:
         return f"TrainedRun({str(self.path)!r})"
@@ -61,14 +62,15 @@ class TrainedRun:
         """What the run remembers of its data: cameras, names and splits, but no images."""
         return self.folder.capture_info().as_capture()
 
-    @cached_property
-    def _loaded(self) -> LoadedScene:
-        return load_scene(self.folder, device=self._device)
+    def _load(self, sampler: str | None = None) -> LoadedScene:
+        if sampler not in self._loaded:
+            self._loaded[sampler] = load_scene(self.folder, device=self._device, sampler=sampler)
+        return self._loaded[sampler]
 
     @property
     def scene(self) -> Scene:
         """The trained scene, for its density and radiance where it has a field."""
-        return self._loaded.scene
+        return self._load().scene
 
     def cameras(self, path: str = "test", **options: Any) -> Cameras:
         """Make cameras: those of a split, or a path (orbit, spiral, circle, interpolate, a JSON file).
@@ -78,11 +80,27 @@ class TrainedRun:
         return choose_cameras(self.capture, path, **options)
 
     def render(
-        self, cameras: Cameras, *, background: Sequence[float] | None = None, chunk: int | None = None
+        self,
+        cameras: Cameras,
+        *,
+        background: Sequence[float] | None = None,
+        chunk: int | None = None,
+        sampler: str | None = None,
     ) -> list[Rendering]:
-        """Render every camera (in the frame of the data) over a background colour in [0, 1], else white."""
+        """Render every camera.
+
+        Args:
+            cameras: in the frame of the data.
+            background: colour in [0, 1] behind what is transparent; white where not given.
+            chunk: rays at a time; the method's own choice where not given.
+            sampler: how to place samples along rays, as `--sampler` of `sightline render`; as in training
+                where not given.
+
+        Raises:
+            InputError: the method has no such sampler.
+        """
         colour = None if background is None else (background[0], background[1], background[2])
-        render = self._loaded.renderer(colour, chunk)
+        render = self._load(sampler).renderer(colour, chunk)
         return [render(cameras[index]) for index in range(len(cameras))]
 
     def render_video(self, path: str = "orbit", **options: Any) -> Rendered:

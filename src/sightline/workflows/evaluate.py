@@ -98,6 +98,7 @@ def evaluate_run(
     views = select_views(capture, split, every)
     loaded = load_scene(run, device=device, best=best, sampler=sampler)
     render = loaded.renderer(background_for(capture, background).colour, chunk)
+    used = loaded.method.sampler
     with counting("evaluating", len(views)) as on_view:
         return evaluate_scene(
             render,
@@ -109,6 +110,7 @@ def evaluate_run(
             protocol=protocol,
             background=background,
             device=loaded.device,
+            facts={"sampler": used} if used else None,
             on_view=on_view,
         )
 

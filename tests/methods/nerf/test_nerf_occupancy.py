@@ -11,6 +11,7 @@ from nerf_cases import SMALL, Training, ball_capture, small_config, wall_capture
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+import sightline
 from method_training import held_out_psnr, picture, stop_and_resume
 from sightline.captures import Capture, write_capture
 from sightline.cli.main import main
@@ -284,6 +285,26 @@ def test_a_run_that_was_trained_so_is_rendered_so(folder: Path, tmp_path: Path) 
     # Beside the results of the other sampler, not in their place.
     assert result.folder is not None
     assert result.folder.name == "test-occupancy"
+
+
+def test_results_and_python_name_the_sampler(folder: Path) -> None:
+    run = folder / "stratified"
+    named = {
+        sampler: evaluate_run(run, device="cpu", sampler=sampler).metrics for sampler in (None, "occupancy")
+    }
+    assert named[None]["sampler"] == "stratified"
+    assert named["occupancy"]["sampler"] == "occupancy"
+    assert named[None]["psnr"] != named["occupancy"]["psnr"]
+    assert evaluate_run(folder / "occupancy", device="cpu").metrics["sampler"] == "occupancy"
+    opened = sightline.load(run, device="cpu")
+    cameras = opened.cameras("test")
+    plain, guided = (opened.render(cameras, sampler=name)[0] for name in (None, "occupancy"))
+    assert torch.equal(plain.rgb, opened.render(cameras, sampler="stratified")[0].rgb)
+    assert not torch.equal(plain.rgb, guided.rgb)
+    with pytest.raises(InputError, match="no sampler 'sobol'"):
+        opened.render(cameras, sampler="sobol")
+    with pytest.raises(InputError, match="coarse network has learnt nothing"):
+        sightline.load(folder / "occupancy", device="cpu").render(cameras, sampler="stratified")
 
 
 def test_resuming_a_run_gives_the_same_weights(folder: Path, tmp_path: Path) -> None:
