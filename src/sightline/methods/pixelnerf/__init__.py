@@ -1,0 +1,1 @@
+"""pixelNeRF: radiance fields from one or few pictures (Yu et al. 2021)."""

@@ -1,0 +1,181 @@
+"""The network of pixelNeRF: what source views say of points in space (Yu et al. 2021, sections 4.2 and 4.3).
+
+Notation: G objects at a time, each with V source views and N points. Cameras look along -z. Parameters have
+the names of the published files: `encoder.model.…`, `mlp_coarse.…`, `mlp_fine.…`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sightline.methods.pixelnerf.config import PixelNerfConfig
+from sightline.methods.pixelnerf.encoder import GlobalEncoder, SpatialEncoder, read_features
+from sightline.networks.phase_encoding import PhaseEncoding
+from sightline.networks.resnet_fc import ResnetFC
+
+_LEAST_DEPTH = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class SourceViews:
+    """Pictures of G objects with their cameras, as the network takes them."""
+
+    images: Float[Tensor, "groups views 3 height width"]
+    """in [-1, 1]"""
+    c2w: Float[Tensor, "groups views 3 4"]
+    """camera to world, axes x right, y up, z backward"""
+    focal: Float[Tensor, "groups views 2"]
+    """across and down, in pixels"""
+    centre: Float[Tensor, "groups views 2"]
+    """column and row, in pixels; the first pixel is at 0"""
+
+    def to(self, device: torch.device | str) -> "SourceViews":
+        """Move to a device."""
+        return SourceViews(*(value.to(device) for value in (self.images, self.c2w, self.focal, self.centre)))
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Source views as the perceptrons see them."""
+
+    maps: Float[Tensor, "flat channels h w"] | None
+    """of all views of all objects, one after the other"""
+    whole: Float[Tensor, "groups views global"] | None
+    rotation: Float[Tensor, "groups views 3 3"]
+    """world to camera"""
+    translation: Float[Tensor, "groups views 3"]
+    focal: Float[Tensor, "groups views 2"]
+    centre: Float[Tensor, "groups views 2"]
+    size: tuple[int, int]
+    """width and height of the pictures"""
+
+
+class PixelNerfNetwork(nn.Module):
+    """Encoder and perceptrons, as the configuration says."""
+
+    def __init__(self, config: PixelNerfConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = SpatialEncoder(config) if config.use_encoder else None
+        self.global_encoder = GlobalEncoder(config) if config.global_width else None
+        self.code = PhaseEncoding(config.code_frequencies, config.code_factor, config.code_input)
+        features = (self.encoder.width if self.encoder is not None else 0) + config.global_width
+        self.mlp_coarse = self._perceptron(features)
+        self.mlp_fine = self._perceptron(features) if config.fine_network == "own" else None
+        if config.freeze_encoder:
+            for part in (self.encoder, self.global_encoder):
+                if part is not None:
+                    part.requires_grad_(False)
+
+    def _perceptron(self, features: int) -> ResnetFC:
+        config = self.config
+        coordinates = 3 if config.use_positions else 1
+        if config.use_directions and config.code_directions:
+            coordinates += 3
+        inputs = self.code.width(coordinates) if config.use_code else coordinates
+        if config.use_directions and not config.code_directions:
+            inputs += 3
+        return ResnetFC(
+            inputs,
+            features,
+            width=config.hidden_width,
+            blocks=config.blocks,
+            combine_layer=config.combine_layer,
+            combination=config.combination,
+            beta=config.softplus,
+            spade=config.spade,
+        )
+
+    def train(self, mode: bool = True) -> "PixelNerfNetwork":
+        """Set the mode; normalisation follows `batch_statistics` and `freeze_encoder`."""
+        super().train(mode)
+        if mode and (self.config.freeze_encoder or not self.config.batch_statistics):
+            for part in (self.encoder, self.global_encoder):
+                if part is not None:
+                    part.eval()
+        return self
+
+    def encode(self, views: SourceViews) -> Encoded:
+        """Encode source views."""
+        flat = views.images.flatten(0, 1)
+        rotation = views.c2w[..., :3].transpose(-1, -2)
+        translation = -(rotation @ views.c2w[..., 3:])[..., 0]
+        whole = None if self.global_encoder is None else self.global_encoder(flat)
+        return Encoded(
+            maps=None if self.encoder is None else self.encoder(flat),
+            whole=None if whole is None else whole.view(*views.images.shape[:2], -1),
+            rotation=rotation,
+            translation=translation,
+            focal=views.focal,
+            centre=views.centre,
+            size=(views.images.shape[-1], views.images.shape[-2]),
+        )
+
+    def forward(
+        self,
+        encoded: Encoded,
+        points: Float[Tensor, "groups n 3"],
+        directions: Float[Tensor, "groups n 3"],
+        fine: bool = False,
+    ) -> tuple[Float[Tensor, "groups n 3"], Float[Tensor, "groups n"]]:
+        """Give colour in [0, 1] and density at points seen along unit directions, in the network's frame."""
+        raw = self.raw(encoded, points, directions, fine)
+        return torch.sigmoid(raw[..., :3]), torch.relu(raw[..., 3])
+
+    def raw(
+        self,
+        encoded: Encoded,
+        points: Float[Tensor, "groups n 3"],
+        directions: Float[Tensor, "groups n 3"],
+        fine: bool = False,
+    ) -> Float[Tensor, "groups n 4"]:
+        """Give the outputs before their activations."""
+        inputs, features = self.describe_points(encoded, points, directions)
+        perceptron = self.mlp_fine if fine and self.mlp_fine is not None else self.mlp_coarse
+        return perceptron(inputs, features)
+
+    def describe_points(
+        self,
+        encoded: Encoded,
+        points: Float[Tensor, "groups n 3"],
+        directions: Float[Tensor, "groups n 3"],
+    ) -> tuple[Float[Tensor, "groups views n inputs"], Float[Tensor, "groups views n features"] | None]:
+        """Describe points from every source view: the perceptron's inputs, and features of the pictures."""
+        turn = encoded.rotation.transpose(-1, -2)
+        turned = points[:, None] @ turn
+        seen = turned + encoded.translation[:, :, None]
+        facing = directions[:, None] @ turn
+        return self._inputs(turned, seen, facing), self._features(encoded, seen)
+
+    def _inputs(self, turned: Tensor, seen: Tensor, facing: Tensor) -> Tensor:
+        config = self.config
+        inputs = turned if config.rotate_only else seen
+        if not config.use_positions:
+            inputs = -inputs[..., 2:]
+        if config.use_code and not config.code_directions:
+            inputs = self.code(inputs)
+        if config.use_directions:
+            inputs = torch.cat([inputs, facing], -1)
+        return self.code(inputs) if config.use_code and config.code_directions else inputs
+
+    def _features(self, encoded: Encoded, seen: Tensor) -> Tensor | None:
+        parts = []
+        if encoded.whole is not None:
+            parts.append(encoded.whole[:, :, None].expand(-1, -1, seen.shape[2], -1))
+        if encoded.maps is not None:
+            depth = seen[..., 2:]
+            # In the camera's own plane there is no pixel.
+            depth = torch.where(depth.abs() < _LEAST_DEPTH, torch.full_like(depth, -_LEAST_DEPTH), depth)
+            flipped = encoded.focal * encoded.focal.new_tensor([-1.0, 1.0])
+            pixels = seen[..., :2] / depth * flipped[:, :, None] + encoded.centre[:, :, None]
+            maps = encoded.maps
+            if self.config.freeze_encoder:
+                maps = maps.detach()
+            found = read_features(maps, pixels.flatten(0, 1), encoded.size, self.config)
+            found = found.view(*seen.shape[:3], -1)
+            if not self.config.mirror_behind:
+                found = torch.where(seen[..., 2:] < 0, found, torch.zeros_like(found))
+            parts.append(found)
+        return torch.cat(parts, -1) if parts else None
