@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nerf_cases import SMALL, Training, ball_capture, small_config, wall_capture
+from nerf_cases import BALL_RADIUS, SMALL, Training, ball_capture, small_config, wall_capture
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -104,6 +104,41 @@ def test_the_picture_is_that_of_many_even_samples(name: str, sigma: float) -> No
     error = (found.depth - expected.depth)[solid].abs() / expected.depth[solid]
     assert float(error.mean()) < 0.02
     assert network.asked == found.statistics["samples"] < 0.1 * expected.statistics["samples"]
+
+
+class Sheet(Drawn):
+    """A disc much thinner than a cell, across the middle of the ball."""
+
+    thickness = 0.004
+
+    def raw_density(self, points: Tensor) -> Tensor:
+        place = self.place(points)
+        inside = (place[:, :2].norm(dim=-1) < 1) & (place[:, 2].abs() < self.thickness / 2)
+        return torch.where(inside, 2000.0, -1.0).float()[:, None]
+
+
+def test_the_grid_of_pictures_is_a_cube_around_the_content_and_holds_thin_sheets() -> None:
+    capture = ball_capture()
+    method, _ = drawn(capture, None, 200.0, sampler="occupancy")
+    learnt = method._grid_of_pictures()
+    whole = GridSpace.of(method.frame)
+    assert learnt.space.half < 0.75 * whole.half
+    corners = learnt.space.from_cube(torch.tensor([[0.0] * 3, [1.0] * 3]))
+    assert float(corners[0].max()) < -BALL_RADIUS
+    assert float(corners[1].min()) > BALL_RADIUS
+    thin = Sheet(method, None, 0.0)
+    network = network_of(method.networks, "fine")
+    network.raw_density = thin.raw_density  # type: ignore[method-assign]
+    method._learnt = None
+    learnt = method._grid_of_pictures()
+    grid = learnt.grid
+    # Cells of the sheet's layers that are seen to hold it, of those that do.
+    cube = (torch.rand(4000, 2) * 2 - 1) * 0.7
+    inside = torch.cat([cube, torch.zeros(4000, 1)], -1)
+    cells = ((learnt.space.to_box(inside) + 1) / 2 * grid.side).long().clamp(max=grid.side - 1)
+    either = torch.stack([cells[:, 2] - 1, cells[:, 2]])
+    filled = (grid.opacity[either, cells[:, 1], cells[:, 0]] > grid.threshold).any(0)
+    assert float(filled.float().mean()) > 0.8
 
 
 def psnr(found: Rendering, expected: Rendering) -> float:

@@ -19,7 +19,14 @@ from sightline.methods.nerf.batches import BatchMaker, NerfBatch, Pixels
 from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.frame import Frame, find_frame
 from sightline.methods.nerf.network import build_networks, network_of
-from sightline.methods.nerf.occupancy import GridSpace, OccupancyTracer, empty_grid, survey
+from sightline.methods.nerf.occupancy import (
+    ROUGH_CELLS,
+    GridSpace,
+    OccupancyTracer,
+    empty_grid,
+    survey,
+    tighten,
+)
 from sightline.methods.nerf.optimisation import build_optimiser, rate_factor
 from sightline.methods.nerf.parts import rays_at_a_time, sum_over_parts
 from sightline.methods.nerf.rays import RayMaker
@@ -60,7 +67,7 @@ class Nerf(Method):
             self.networks["coarse"].requires_grad_(False)
         # Of training, which follows the network; and of pictures, which is made of it as it is.
         self._learning: OpacityGrid | None = None
-        self._learnt: OpacityGrid | None = None
+        self._learnt: OccupancyTracer | None = None
         self._frame: Frame | None = None
         self._background: str = "white"
         self._pixels, self._views = 0, 0
@@ -194,12 +201,12 @@ class Nerf(Method):
     def _new_grid(self, cells: int) -> OpacityGrid:
         return empty_grid(cells, GridSpace.of(self.frame)).to(next(self.parameters()).device)
 
-    def _guide(self, grid: OpacityGrid) -> OccupancyTracer:
+    def _guide(self, grid: OpacityGrid, space: GridSpace | None = None) -> OccupancyTracer:
         return OccupancyTracer(
             self.config,
             network_of(self.networks, self.shown),
             grid,
-            GridSpace.of(self.frame),
+            space or GridSpace.of(self.frame),
             endless=self._background == "nothing",
             noise=self.noise,
         )
@@ -308,7 +315,7 @@ class Nerf(Method):
         if self._learnt is None:
             self.derive({})
         assert self._learnt is not None
-        return self._guide(self._learnt)
+        return self._learnt
 
     def choose_sampler(self, name: str) -> None:
         """Render with another sampler than the run was trained with; see `Method.choose_sampler`.
@@ -336,16 +343,21 @@ class Nerf(Method):
     def derive(self, kept: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Make the grid of pictures from the network's densities, or take the one that was kept."""
         cells = self.config.occupancy_cells
-        grid = self._new_grid(cells)
         found = kept.get("opacity")
-        if found is None or found.shape != grid.opacity.shape:
+        if found is None or "cube" not in kept or found.shape != (cells, cells, cells):
             inform(f"Looking where matter is, at {cells}x{cells}x{cells} cells")
-            survey(self._guide(grid))
+            rough = self._guide(self._new_grid(ROUGH_CELLS))
+            survey(rough)
+            fine = self._guide(self._new_grid(cells), tighten(rough))
+            survey(fine)
             # As it will be read, so that all pictures are the same.
-            kept = {"opacity": grid.opacity.half().cpu()}
+            cube = torch.tensor([*fine.space.centre, fine.space.half], dtype=torch.float64)
+            kept = {"opacity": fine.grid.opacity.half().cpu(), "cube": cube}
+        x, y, z, half = kept["cube"].tolist()
+        grid = self._new_grid(cells)
         grid.opacity.copy_(kept["opacity"])
         grid.changed()
-        self._learnt = grid
+        self._learnt = self._guide(grid, GridSpace((x, y, z), half, GridSpace.of(self.frame).contracted))
         return kept
 
     def render(
