@@ -2,6 +2,7 @@
 
 import json
 import signal
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,8 @@ from safetensors.torch import load_file
 from sightline.foundation.errors import InputError, RunError
 from sightline.methods.base import Progress
 from sightline.runs.run import Run
-from sightline.training import saving, validation
+from sightline.training import saving, session, validation
+from sightline.training.budget import Budget
 from sightline.training.session import TrainOrder, TrainResult, already_done, train_run
 from sightline.training.settings import TrainSettings
 from small_method import Wave
@@ -258,6 +260,73 @@ def test_the_learning_rates_of_groups_follow_the_schedule(make_run, monkeypatch)
     monkeypatch.setattr(Wave, "forward", forward)
     train(make_run(), steps=4, eval_every=0)
     assert [(p.step, p.fraction) for p in seen] == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75)]
+
+
+class SlowMachine:
+    """A clock on which preparing the data takes 40 s and a step 15 s."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.now = 0.0
+        monkeypatch.setattr(session, "Budget", partial(Budget, clock=lambda: self.now))
+        for name, seconds in (("prepare", 40.0), ("forward", 15.0)):
+            self.delay(monkeypatch, name, seconds)
+
+    def delay(self, monkeypatch: pytest.MonkeyPatch, name: str, seconds: float) -> None:
+        real = getattr(Wave, name)
+
+        def slow(method: Wave, *arguments):
+            self.now += seconds
+            return real(method, *arguments)
+
+        monkeypatch.setattr(Wave, name, slow)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "steps", "said"),
+    [
+        (
+            0.5,
+            0,
+            "No training step was taken: opening and preparing the data took 40.0 s of 40.0 s. ",
+        ),
+        (
+            0.8,
+            1,
+            "Only 1 training step was taken: opening and preparing the data took 40.0 s of 55.0 s",
+        ),
+        (1.5, 4, "Only 4 training steps were taken: opening and preparing the data took 40.0 s of 100.0 s, "),
+        (4.0, 14, ""),
+    ],
+)
+def test_too_little_time_is_told_and_the_run_is_saved(
+    make_run, monkeypatch, caplog: pytest.LogCaptureFixture, minutes: float, steps: int, said: str
+) -> None:
+    run = make_run()
+    with monkeypatch.context() as patch, caplog.at_level("WARNING", "sightline"):
+        SlowMachine(patch)
+        result = train(run, steps=None, minutes=minutes)
+    assert (result.ending, result.step) == ("finished", steps)
+    assert [record.message.startswith(said) for record in caplog.records] == ([True] if said else [])
+    assert ("a step 15.0 s" in caplog.text) == (steps in (1, 4))
+    assert "--resume and more --minutes" in caplog.text or not said
+    assert len(weights(run)["colours"]) == 8
+    opened = Run.open(run.path)
+    assert (opened.record.progress.step, opened.record.progress.finished) == (steps, True)
+    assert opened.load_method() is not None
+    assert train(run, steps=steps + 20).step == steps + 20
+
+
+def test_a_resumed_training_without_time_for_a_step_is_told(
+    make_run, monkeypatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = make_run()
+    train(run, steps=30)
+    before = weights(run)
+    SlowMachine(monkeypatch)
+    with caplog.at_level("WARNING", "sightline"):
+        assert train(run, steps=None, minutes=0.5).step == 30
+    assert "No further training step was taken" in caplog.text
+    assert weights(run) == before
 
 
 def test_a_missing_gpu_is_told(make_run) -> None:

@@ -32,6 +32,8 @@ from sightline.training.validation import Validator
 
 _NOTABLE_WARM_UP = 0.5
 """seconds of compilation below which it is not worth a line"""
+_FEW_STEPS = 10
+"""a training by the clock that took fewer steps has learnt nothing worth looking at"""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,9 @@ def _train(team: Team, stop: StopRequests, order: TrainOrder) -> TrainResult:
         timings["train"] = progress.seconds - earlier
         timings["saving"] = loop.saver.seconds
         if team.first:
+            if ending == "finished" and limit is not None:
+                done = state["step"] if state else 0
+                _warn_of_few_steps(progress.step, progress.step - done, timings)
             _conclude(loop, run, capture, ending, timings)
         reading = loop.reading
         return TrainResult(
@@ -202,6 +207,28 @@ def _compare_states(run: Run, method: Method) -> None:
             "The data is not exactly what the run was trained on before: the method finds another frame or "
             "size. If photos were added or changed, train a new run with --init"
         )
+
+
+def _warn_of_few_steps(total: int, new: int, timings: dict[str, float]) -> None:
+    """Say that a training by the clock has ended before it learnt much: on busy machines, with large data."""
+    if total >= _FEW_STEPS and new > 0:
+        return
+    seconds, preparing = timings["train"], timings["prepare"]
+    spent = f"opening and preparing the data took {preparing:.1f} s of {seconds:.1f} s"
+    if total == 0:
+        found = f"No training step was taken: {spent}. The run is saved, but has learnt nothing"
+    elif new == 0:
+        found = f"No further training step was taken: {spent}. The run is saved as it was"
+    else:
+        number = "Only 1 training step was" if total == 1 else f"Only {total} training steps were"
+        each = (seconds - preparing) / new
+        found = (
+            f"{number} taken: {spent}, a step {each:.1f} s. The run is saved, but has learnt hardly a thing"
+        )
+    warn(
+        f"{found}. Go on with --resume and more --minutes, or --steps; close other programs, or make the "
+        "images smaller with --downscale in a new run"
+    )
 
 
 def _conclude(loop: Loop, run: Run, capture: Any, ending: Ending, timings: dict[str, float]) -> None:

@@ -141,7 +141,7 @@ def _summary(run: Run, result: TrainResult) -> str:
             f"Stopped at step {result.step} ({progress.fraction:.0%}) and saved. "
             f"Go on with --out {run.path} --resume"
         )
-    parts = [f"Trained {result.step} steps in {short_time(result.seconds)}"]
+    parts = [f"Trained {result.step} step{'s' * (result.step != 1)} in {short_time(result.seconds)}"]
     if result.train_psnr is not None:
         parts.append(f"train {result.train_psnr:.2f} dB")
     if result.validation_psnr is not None:
