@@ -41,7 +41,18 @@ class Arguments:
     variant: str | None = None
     """take a published spiral (nerf_pl, flax_nerf, bmild, bmild-zflat) or circle (nerf_pl, bmild, blender)"""
     data: Path | None = None
-    """take cameras from this data instead of from what the run remembers"""
+    """take cameras from this data instead of from what the run remembers; of methods that generalise: where
+    the data is, if not at its recorded place"""
+    object: str | None = None
+    """of methods that generalise: id of the object; the first of the split where not given"""
+    split: str = "test"
+    """of methods that generalise: whose first object is taken"""
+    sources: str | None = None
+    """of methods that generalise: views that show the object, by number or name (64,104)"""
+    photo: tuple[Path, ...] = ()
+    """photos of one object that show it instead; for methods that need no camera"""
+    debug_views: bool = False
+    """put the source views beside each frame"""
     out: Path | None = None
     """file or folder to write; in the run folder's renders/ where not given"""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -138,6 +138,7 @@ def orbit(
     frames: int = 120,
     *,
     elevation: float | int | None = None,
+    distance: float | int | None = None,
     width: int | None = None,
     height: int | None = None,
     focus: Float[Tensor, "3"] | None = None,
@@ -150,16 +151,18 @@ def orbit(
 
     Args:
         elevation: degrees above the focus, kept within 85; the cameras' mean elevation where not given.
+        distance: from the focus; the cameras' median distance where not given.
     """
     layout = survey(cameras, focus, points)
+    away = layout.distance if distance is None else float(distance)
     degrees = math.degrees(layout.elevation) if elevation is None else float(elevation)
     angle = math.radians(min(max(degrees, -_STEEPEST), _STEEPEST))
     return _ring(
         cameras,
         layout,
         frames,
-        layout.distance * math.cos(angle),
-        layout.distance * math.sin(angle),
+        away * math.cos(angle),
+        away * math.sin(angle),
         width,
         height,
     )

@@ -67,7 +67,7 @@ def choose_cameras(
             f"The path {path!r} has no variant {variant!r}", where="--variant", fix=f"There are, with {known}"
         )
     if path in SPLITS:
-        return _resized(capture.split(path).cameras, size)
+        return resize_cameras(capture.split(path).cameras, size)
     reference = capture.cameras
     if capture.splits.get("train"):
         reference = reference[list(capture.splits["train"])]
@@ -123,8 +123,8 @@ def parse_size(text: str, cameras: Cameras) -> tuple[int | None, int | None]:
     return (first, None) if wide else (None, first)
 
 
-def _resized(cameras: Cameras, size: str | None) -> Cameras:
-    """The same views at another size; with N each keeps its aspect."""
+def resize_cameras(cameras: Cameras, size: str | None) -> Cameras:
+    """Give the same cameras at another size (see `parse_size`); with N each keeps its aspect."""
     if size is None:
         return cameras
     parts = []

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sightline.captures import Capture
-from sightline.evaluation.views import background_for, file_stems
+from sightline.evaluation.views import background_for, file_stems, safe_name
 from sightline.foundation.errors import InputError, inform
 from sightline.geometry import Cameras
 from sightline.geometry.trajectories import frames_per_second
@@ -18,7 +18,7 @@ from sightline.geometry.treatments import capture_layout
 from sightline.media.colour import depth_range
 from sightline.media.images import to_uint8, write_png
 from sightline.media.video import write_video
-from sightline.methods.base import Rendering
+from sightline.methods.base import Method, Rendering
 from sightline.methods.pictures import PictureRenderer
 from sightline.runs.run import Run
 from sightline.workflows.counting import counting
@@ -31,10 +31,12 @@ from sightline.workflows.depth_maps import (
     measure,
     near_plane,
 )
-from sightline.workflows.evaluate import one_scene, source_views
+from sightline.workflows.evaluate import one_scene
 from sightline.workflows.paths import SPLITS, choose_cameras
-from sightline.workflows.scenes import Device, load_scene
+from sightline.workflows.scenes import Device, load_method
+from sightline.workflows.shown_objects import ShownObject, show_object, show_photos
 from sightline.workflows.side_writer import SideWriter
+from sightline.workflows.source_strip import SourceStrip
 from sightline.workflows.still import hold_camera
 
 Format = Literal["mp4", "gif", "png"]
@@ -90,8 +92,13 @@ def render_run(
     depth_files: Sequence[DepthFormat] = (),
     depth_scale: float | None = None,
     still: bool = False,
+    object: str | None = None,
+    split: str = "test",
+    sources: str | None = None,
+    photo: Sequence[Path] = (),
+    debug_views: bool = False,
 ) -> Rendered:
-    """Render a run along a path; needs no data, unless the method sees its scene from photos.
+    """Render a run along a path; needs no data, unless the method sees its scene from source views.
 
     Args:
         run: the run or its folder.
@@ -112,6 +119,11 @@ def render_run(
         depth_files: formats to write each frame's depth in, as numbers.
         depth_scale: 16-bit steps per unit, for PNG; chosen so that the path fits where not given.
         still: hold the first camera, and let only the direction that colours are seen from follow the path.
+        object: of a method that generalises: id of the object; the first of the split where not given.
+        split: whose objects there are to choose from.
+        sources: views that show the object, by number or name with commas.
+        photo: photos of one object that show it instead, for methods that need no camera.
+        debug_views: put the source views beside each frame.
 
     Raises:
         InputError: options that do not go together, or the run cannot be loaded.
@@ -119,27 +131,35 @@ def render_run(
     run = run if isinstance(run, Run) else Run.open(run)
     plan = DepthPlan(depth_kind, tuple(depth_files), depth_scale)
     format = _choose_format(format, path, background, out)
-    generalises = run.method_info.learns != "one scene"
-    if data is not None or generalises:
-        capture = one_scene(run.open_data(data))
+    shown = None
+    if run.method_info.learns == "one scene":
+        _refuse_sources(run, object, sources, photo, debug_views)
+        capture = one_scene(run.open_data(data)) if data is not None else run.capture_info().as_capture()
+        cameras = choose_cameras(
+            capture, path, frames=frames, size=size, elevation=elevation, variant=variant
+        )
+        names = list(capture.split(path).image_names) if path in SPLITS else None
+        loaded = load_method(run, device=device, best=best, sampler=sampler)
     else:
-        capture = run.capture_info().as_capture()
-    cameras = choose_cameras(capture, path, frames=frames, size=size, elevation=elevation, variant=variant)
-    if path == "orbit" and capture_layout(capture.cameras) == "forward-facing":
+        loaded = load_method(run, device=device, best=best, sampler=sampler)
+        shown = _show(run, loaded.method, data, object, split, sources, photo)
+        capture = shown.capture
+        cameras, names = shown.cameras(path, frames=frames, size=size, elevation=elevation, variant=variant)
+    if path == "orbit" and len(capture) > 1 and capture_layout(capture.cameras) == "forward-facing":
         inform("The photos look one way, and an orbit goes all around: --path spiral shows what they saw")
     if format != "png":
         _check_one_size(cameras)
-    loaded = load_scene(run, device=device, best=best, sources=source_views(run, capture), sampler=sampler)
     transparent = background == TRANSPARENT
-    colour = (0.0, 0.0, 0.0) if transparent else background_for(capture, background).colour
-    render = loaded.renderer(colour, chunk)
+    behind = background_for(capture, None if transparent else background)
+    colour = (0.0, 0.0, 0.0) if transparent else behind.colour
+    render = loaded.see(None if shown is None else shown.views).renderer(colour, chunk)
     if still:
         render = hold_camera(render, cameras[0])
     if fps is None:
         fps = (frames_per_second(path) if path.lower().endswith(".json") else None) or 30.0
-    target = out or run.path / "renders" / _default_name(path, variant, format, still)
-    names = file_stems(capture.split(path).image_names) if path in SPLITS else None
-    output = _Output(target, fps, transparent, depth, names, plan)
+    target = out or run.path / "renders" / _default_name(shown, path, variant, format, still)
+    strip = SourceStrip.of(shown.views, behind) if shown is not None and debug_views else None
+    output = _Output(target, fps, transparent, depth, file_stems(names) if names else None, plan, strip)
     if out is not None:
         output.refuse_full_folders()
     with counting("rendering", len(cameras)) as on_frame:
@@ -177,8 +197,42 @@ def _check_one_size(cameras: Cameras) -> None:
         )
 
 
-def _default_name(path: str, variant: str | None, format: Format, still: bool) -> str:
+def _show(
+    run: Run,
+    method: Method,
+    data: Path | str | None,
+    object: str | None,
+    split: str,
+    sources: str | None,
+    photo: Sequence[Path],
+) -> ShownObject:
+    if not photo:
+        return show_object(run, method, data=data, object=object, split=split, sources=sources)
+    if object is not None or sources is not None or data is not None:
+        raise InputError(
+            "The object is given in two ways",
+            where="--photo and --object, --sources or --data",
+            fix="Give photos, or an object of the data",
+        )
+    return show_photos(method, photo)
+
+
+def _refuse_sources(
+    run: Run, object: str | None, sources: str | None, photo: Sequence[Path], debug_views: bool
+) -> None:
+    if object is not None or sources is not None or photo or debug_views:
+        raise InputError(
+            f"{run.method_name} has learnt one scene: it has neither objects nor source views",
+            where="--object, --sources, --photo, --debug-views",
+            fix="Leave them away",
+        )
+
+
+def _default_name(
+    shown: ShownObject | None, path: str, variant: str | None, format: Format, still: bool
+) -> str:
     name = Path(path).stem if path.lower().endswith(".json") else path
+    name = name if shown is None else f"{safe_name(shown.name)}-{name}"
     name = name if variant is None else f"{name}-{variant}"
     name = f"{name}-still" if still else name
     return name if format == "png" else f"{name}.{format}"
@@ -193,6 +247,8 @@ class _Output:
     names: list[str] | None
     """file names of the pictures, where they have names of their own"""
     plan: DepthPlan
+    strip: SourceStrip | None = None
+    """source views beside each frame"""
 
     @property
     def depth_path(self) -> Path:
@@ -257,7 +313,7 @@ def _write(
                 if side is not None:
                     side.put(colour_measured(depth, plan.kind, limits))
             on_frame(index + 1)
-            yield picture
+            yield picture if output.strip is None else output.strip.beside(picture)
 
     try:
         count = _write_frames(output.path, pictures(), output)
