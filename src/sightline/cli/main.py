@@ -17,6 +17,7 @@ COMMANDS = {
     "import": ("sightline.cli.import_", "make a run folder of a published checkpoint"),
     "data inspect": ("sightline.cli.data_inspect", "what is in a data folder, with a picture of its cameras"),
     "data convert": ("sightline.cli.data_convert", "write a data folder in another format"),
+    "data make": ("sightline.cli.data_make", "make synthetic data: objects or scenes"),
     "doctor": ("sightline.cli.doctor", "versions, devices, kernels, what is missing and how to get it"),
 }
 

@@ -167,7 +167,28 @@ def _lamp(mitsuba: Any, lamp: Lamp) -> dict[str, Any]:
 
 
 def _surface(mitsuba: Any, material: Material) -> dict[str, Any]:
-    reflectance = {
+    reflectance = _reflectance(mitsuba, material)
+    if material.roughness is None:
+        surface = {"type": "diffuse", "reflectance": reflectance}
+    elif material.metallic is None:
+        surface = {
+            "type": "roughplastic",
+            "diffuse_reflectance": reflectance,
+            "alpha": max(material.roughness, 0.05),
+        }
+    else:
+        surface = {
+            "type": "principled",
+            "base_color": reflectance,
+            "roughness": max(material.roughness, 0.05),
+            "metallic": material.metallic,
+            "specular": 0.5,
+        }
+    return {"type": "twosided", "surface": surface}
+
+
+def _reflectance(mitsuba: Any, material: Material) -> dict[str, Any]:
+    return {
         "type": "bitmap",
         # Mitsuba takes row 0 of a bitmap for v = 0, the bottom.
         "bitmap": mitsuba.Bitmap(np.ascontiguousarray(material.texture[::-1])),
@@ -175,11 +196,3 @@ def _surface(mitsuba: Any, material: Material) -> dict[str, Any]:
         "wrap_mode": "repeat",
         "to_uv": mitsuba.ScalarTransform4f().scale([material.repeat[0], material.repeat[1], 1]),
     }
-    if material.roughness is None:
-        return {"type": "twosided", "surface": {"type": "diffuse", "reflectance": reflectance}}
-    coat = {
-        "type": "roughplastic",
-        "diffuse_reflectance": reflectance,
-        "alpha": max(material.roughness, 0.05),
-    }
-    return {"type": "twosided", "surface": coat}

@@ -62,7 +62,7 @@ def _vase(generator: np.random.Generator, hue: float) -> Part:
     knots = np.array([0.0, belly_at, 0.78, 1.0])
     radii = np.array([foot, _VASE_RADIUS - 0.02, neck, lip])
     at = np.linspace(0, 1, 33)
-    outside = np.stack([_smooth(at, knots, radii), at * height], axis=1)
+    outside = np.stack([smooth(at, knots, radii), at * height], axis=1)
     thickness = 0.02
     inside = outside[::-1] - [thickness, 0]
     inside = inside[inside[:, 1] > 0.1 * height]
@@ -114,7 +114,7 @@ def _free_place(
     return None
 
 
-def _smooth(at: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
+def smooth(at: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Interpolate with level tangents at the knots, so that every knot is a belly, a neck or an end."""
     segment = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(knots) - 2)
     part = (at - knots[segment]) / (knots[segment + 1] - knots[segment])

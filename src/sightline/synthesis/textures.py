@@ -87,15 +87,17 @@ def plain(colour: Colour) -> np.ndarray:
     return blend(colour, colour, np.zeros((1, 1)))
 
 
-def random_texture(generator: np.random.Generator, first: Colour, second: Colour) -> np.ndarray:
+def random_texture(
+    generator: np.random.Generator, first: Colour, second: Colour, size: int = 256
+) -> np.ndarray:
     """Draw one of the patterns with random proportions."""
     patterns: list[Callable[[], np.ndarray]] = [
-        lambda: checker(first, second, 2 * int(generator.integers(2, 6))),
-        lambda: stripes(first, second, int(generator.integers(4, 10)), int(generator.integers(-3, 4))),
-        lambda: dots(first, second, int(generator.integers(4, 9)), generator.uniform(0.2, 0.4)),
-        lambda: bricks(first, second, 2 * int(generator.integers(3, 7))),
-        lambda: noise(first, second, generator, int(generator.integers(3, 8))),
-        lambda: marble(first, second, generator, int(generator.integers(1, 4))),
+        lambda: checker(first, second, 2 * int(generator.integers(2, 6)), size),
+        lambda: stripes(first, second, int(generator.integers(4, 10)), int(generator.integers(-3, 4)), size),
+        lambda: dots(first, second, int(generator.integers(4, 9)), generator.uniform(0.2, 0.4), size),
+        lambda: bricks(first, second, 2 * int(generator.integers(3, 7)), size=size),
+        lambda: noise(first, second, generator, int(generator.integers(3, 8)), size=size),
+        lambda: marble(first, second, generator, int(generator.integers(1, 4)), size),
     ]
     return patterns[int(generator.integers(len(patterns)))]()
 
