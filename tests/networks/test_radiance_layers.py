@@ -82,11 +82,32 @@ def test_in_bfloat16_they_are_near(settings: dict) -> None:
         assert float((a - b).norm() / b.norm()) < 0.15
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_points_find_their_direction_by_its_number(dtype: torch.dtype) -> None:
+    network = make()
+    points, directions = inputs(network)
+    assert directions is not None
+    rays = torch.randint(len(directions), (len(points),), generator=torch.Generator().manual_seed(3))
+    layers = RadianceLayers(network, dtype)
+    found, expected = evaluate(layers, points, directions, rays), evaluate(layers, points, directions[rays])
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(gradients(network, found), gradients(network, expected), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-2 if dtype == torch.bfloat16 else 1e-4, rtol=1e-2)
+    plain = network(points, directions, rays)
+    for a, b in zip(plain, network(points, directions[rays]), strict=True):
+        assert torch.equal(a, b)
+    network.chunk = 100
+    with torch.no_grad():
+        for a, b in zip(network(points, directions, rays), plain, strict=True):
+            torch.testing.assert_close(a, b)
+
+
 def test_density_alone_is_the_same_and_teaches_the_trunk() -> None:
     network = make()
     points, directions = inputs(network)
     layers = RadianceLayers(network, torch.float32)
-    alone = evaluate(layers, points, None, colours=False)
+    alone = evaluate(layers, points, colours=False)
     assert alone[1].shape == (0, 3)
     assert torch.equal(alone[0], evaluate(layers, points, directions)[0])
     alone[0].sum().backward()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -95,18 +95,20 @@ def key_of(network: "RadianceMlp") -> tuple[tuple[int, int], ...]:
 def evaluate(
     layers: RadianceLayers,
     points: Float[Tensor, "n 3"],
-    directions: Float[Tensor, "m 3"] | None,
+    directions: Float[Tensor, "m 3"] | None = None,
+    rays: Int[Tensor, "n"] | None = None,
     colours: bool = True,
 ) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "c 3"]]:
     """Give density and colour before their activations, with gradients of the parameters alone.
 
     Args:
         points: positions in the frame of the network.
-        directions: each is that of n / m points that follow each other.
+        directions: viewing directions; not used by networks without.
+        rays: see `RadianceMlp.forward`.
         colours: with False, colours are not computed and given as an empty tensor.
     """
     parameters = tuple(layers.network.parameters())
-    density, colour = _Layers.apply(layers, colours, points, directions, *parameters)
+    density, colour = _Layers.apply(layers, colours, points, directions, rays, *parameters)
     return density, colour
 
 
@@ -118,6 +120,7 @@ class _Layers(torch.autograd.Function):
         colours: bool,
         points: Tensor,
         directions: Tensor | None,
+        rays: Tensor | None,
         *parameters: Tensor,
     ) -> tuple[Tensor, Tensor]:
         network = layers.network
@@ -145,12 +148,15 @@ class _Layers(torch.autograd.Function):
                     feature = _linear(hidden, *layers.feature, active=True)
                 part = functional.linear(around, layers.around)
                 last = functional.linear(feature, layers.view)
-                last.view(len(directions), -1, last.shape[1]).add_(part[:, None])
+                if rays is not None:
+                    last += part.index_select(0, rays)
+                else:
+                    last.view(len(directions), -1, last.shape[1]).add_(part[:, None])
                 last.relu_()
                 rest = [around, feature, last]
             colour = functional.linear(last, layers.colour).to(points.dtype) + layers.colour_bias
         if keep:
-            ctx.layers, ctx.colours, ctx.depth = layers, colours, len(entering)
+            ctx.layers, ctx.colours, ctx.depth, ctx.rays = layers, colours, len(entering), rays
             ctx.save_for_backward(*entering, *leaving, *rest)
         return density, colour
 
@@ -172,7 +178,7 @@ class _Layers(torch.autograd.Function):
                 gradients.head("colour", colour, hidden)
                 flow = colour @ layers.colour
             else:
-                flow = _through_view(layers, gradients, colour, hidden, *saved[2 * ctx.depth :])
+                flow = _through_view(layers, gradients, ctx.rays, colour, hidden, *saved[2 * ctx.depth :])
             flow = flow.addmm_(density, layers.density)
         for k in reversed(range(ctx.depth)):
             layer = layers.trunk[k]
@@ -181,12 +187,13 @@ class _Layers(torch.autograd.Function):
             gradients.trunk(k, flow, entering[k])
             if layer.hidden is not None:
                 flow = flow @ layer.hidden
-        return (None, None, None, None, *gradients.in_order())
+        return (None, None, None, None, None, *gradients.in_order())
 
 
 def _through_view(
     layers: RadianceLayers,
     gradients: "_Gradients",
+    rays: Tensor | None,
     colour: Tensor,
     hidden: Tensor,
     around: Tensor,
@@ -196,7 +203,11 @@ def _through_view(
     """Give the gradient of the trunk's outputs, and note those of the layers that follow it."""
     gradients.head("colour", colour, last)
     flow = torch.ops.aten.threshold_backward(colour @ layers.colour, last, 0)
-    together = flow.view(len(around), -1, flow.shape[1]).sum(1)
+    if rays is not None:
+        together = flow.new_zeros(len(around), flow.shape[1], dtype=torch.float32)
+        together = together.index_add_(0, rays, flow.float()).to(flow.dtype)
+    else:
+        together = flow.view(len(around), -1, flow.shape[1]).sum(1)
     gradients.view((flow.t() @ feature).float(), (together.t() @ around).float())
     flow = flow @ layers.view
     if layers.feature is not None:

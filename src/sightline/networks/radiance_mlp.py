@@ -4,12 +4,12 @@ Published programs differ in a few places of it (which layer the skip enters, in
 have an activation). Each of these is an argument here, so that their weights can be loaded as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -116,36 +116,49 @@ class RadianceMlp(nn.Module):
                 nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
 
     def forward(
-        self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "m 3"] | None = None
+        self,
+        points: Float[Tensor, "n 3"],
+        directions: Float[Tensor, "m 3"] | None = None,
+        rays: Int[Tensor, "n"] | None = None,
     ) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 3"]]:
         """Give density and colour before their activations.
 
         Args:
             points: positions in the frame of the network.
-            directions: viewing directions as the network was trained with; not used without direction. Each
-                is that of n / m points that follow each other.
+            directions: viewing directions as the network was trained with; not used without direction.
+            rays: row of `directions` that belongs to each point; where not given, each direction is that of
+                n / m points that follow each other.
         """
-        columns = [points]
-        if self.direction is not None:
-            if directions is None:
-                raise ValueError("this network needs directions")
-            columns.append(directions)
+        if self.direction is None:
+            directions, rays = None, None
+        elif directions is None:
+            raise ValueError("this network needs directions")
         keep = torch.is_grad_enabled()
         if keep and not self.rematerialise:
-            return self._evaluate(*columns)
-        # Points of one direction stay together.
-        rows = max(1, len(columns[-1]))
-        each = max(1, len(points) // rows)
-        groups = max(1, self.chunk // each)
-        split = [column.split(groups * (len(column) // rows or 1)) for column in columns]
+            return self._evaluate(points, directions, rays)
         parts = [
             checkpoint(self._evaluate, *part, use_reentrant=False) if keep else self._evaluate(*part)
-            for part in zip(*split, strict=True)
+            for part in self._split(points, directions, rays)
         ]
         if len(parts) == 1:
             return parts[0]
         density, colour = zip(*parts, strict=True)
         return torch.cat(density), torch.cat(colour)
+
+    def _split(
+        self, points: Tensor, directions: Tensor | None, rays: Tensor | None
+    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
+        """Give the arguments of `_evaluate` a chunk at a time; points of one direction stay together."""
+        each = 1 if directions is None or rays is not None else max(1, len(points) // max(1, len(directions)))
+        size = max(1, self.chunk // each) * each
+        for begin in range(0, max(1, len(points)), size):
+            part = slice(begin, begin + size)
+            if rays is not None:
+                yield points[part], directions, rays[part]
+            elif directions is not None:
+                yield points[part], directions[begin // each : (begin + size) // each], None
+            else:
+                yield points[part], None, None
 
     def raw_density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
         """Give density before its activation, without computing colours."""
@@ -156,7 +169,7 @@ class RadianceMlp(nn.Module):
     def _density_alone(self, points: Tensor) -> Tensor:
         layers = self._find_layers(points)
         if layers is not None:
-            return evaluate(layers, points, None, colours=False)[0]
+            return evaluate(layers, points, colours=False)[0]
         return self._density(points)[0]
 
     def _density(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,10 +177,12 @@ class RadianceMlp(nn.Module):
             hidden = self._trunk(points)
             return self.density(hidden).to(points.dtype), hidden
 
-    def _evaluate(self, points: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _evaluate(
+        self, points: Tensor, directions: Tensor | None, rays: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         layers = self._find_layers(points)
         if layers is not None:
-            return evaluate(layers, points, directions)
+            return evaluate(layers, points, directions, rays)
         density, hidden = self._density(points)
         with self._precision(points):
             if self.direction is not None:
@@ -176,7 +191,9 @@ class RadianceMlp(nn.Module):
                 if self.feature_activation:
                     feature = functional.relu(feature)
                 encoded = self.direction(directions).to(feature.dtype)
-                if len(encoded) < len(feature):
+                if rays is not None:
+                    encoded = encoded[rays]
+                elif len(encoded) < len(feature):
                     encoded = encoded.repeat_interleave(len(feature) // len(encoded), 0)
                 hidden = functional.relu(self.view(torch.cat([feature, encoded], -1)))
             return density, self.colour(hidden).to(points.dtype)

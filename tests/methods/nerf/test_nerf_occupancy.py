@@ -45,7 +45,9 @@ class Drawn(nn.Module):
         inside = place.norm(dim=-1) < 1 if self.wall is None else place[:, 2] < self.wall
         return torch.where(inside, self.sigma, -1.0).float()[:, None]
 
-    def forward(self, points: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, points: Tensor, directions: Tensor | None = None, rays: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         self.asked += len(points)
         return self.raw_density(points), torch.sin(self.place(points)).float()
 

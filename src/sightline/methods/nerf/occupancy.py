@@ -131,14 +131,14 @@ class OccupancyTracer:
         """
         placed, points = self._place(rays, chance and self.config.perturb > 0, samples)
         noise = torch.randn_like(placed.distances) * self.noise if chance and self.noise else None
-        asked, views, everywhere = len(points), rays.view_directions, points
+        asked, everywhere = len(points), points
         sigmas: Tensor | None = None
         if torch.is_grad_enabled():
             with torch.no_grad():
                 sigmas = self._density(self.network.raw_density(points), noise)
             placed, kept = drop_invisible(placed, sigmas, _LEAST_WEIGHT)
             points, noise = points[kept], None if noise is None else noise[kept]
-        raw, colour = self.network(points, None if views is None else views[placed.ray_indices])
+        raw, colour = self.network(points, rays.view_directions, placed.ray_indices)
         densities = self._density(raw, noise)
         result = composite(densities, torch.sigmoid(colour), placed)
         cube = contract(self.space.to_box(everywhere), self.space.contracted)
