@@ -1,0 +1,268 @@
+"""`enr`: a volume inferred from one picture, moved as the camera moves, and rendered (Dupont et al. 2020)."""
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from sightline.captures import Capture, Collection, ImageStore
+from sightline.foundation.errors import InputError, warn
+from sightline.foundation.hardware import keep_freed_memory
+from sightline.geometry import Cameras
+from sightline.geometry.turning_volume import turntable_poses
+from sightline.kernels.mlp import uses_bfloat16
+from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
+from sightline.methods.enr.config import EnrConfig
+from sightline.methods.enr.losses import picture_loss
+from sightline.methods.enr.motion import move
+from sightline.methods.enr.network import EnrNetwork
+from sightline.methods.enr.pairs import PairBatch, PairMaker, PictureBank, TrainingObject, share_of_batch
+from sightline.methods.enr.pictures import check_size, fit_pictures
+from sightline.methods.enr.poses import find_distance, focal_of, learnt_poses, left_out
+from sightline.methods.enr.scene import BATCH, EnrScene, Renderer
+
+_SHOWN = 3
+
+
+class Enr(Method):
+    """Many objects of a category, each rendered from one of its pictures.
+
+    Parameters are those of `EnrNetwork`, behind `network.`: with the names of the published files.
+    """
+
+    name: ClassVar[str] = "enr"
+    usual_sources: ClassVar[int | None] = 1
+    most_sources: ClassVar[int | None] = 1
+    config: EnrConfig
+
+    def __init__(self, config: EnrConfig):
+        super().__init__(config)
+        self.network = EnrNetwork(config)
+        self._distance, self._focal = 2.0, 1.0
+        # With what it was made of; in a list, so that its weights are not taken for those of the method.
+        self._kept: list[tuple[Any, Renderer]] = []
+
+    def warm_up(self) -> None:
+        """Settle how memory is reused: layers' outputs of the same size come again and again."""
+        keep_freed_memory()
+
+    @property
+    def convolution_type(self) -> torch.dtype:
+        """Number format of the convolutions on the network's device."""
+        if self.config.network_precision != "auto":
+            return getattr(torch, self.config.network_precision)
+        device = self.network.ball.device
+        fast = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else False
+        return torch.bfloat16 if fast or (device.type == "cpu" and uses_bfloat16()) else torch.float32
+
+    def prepare(self, data: Capture | Collection) -> list[TrainingObject]:
+        """Open the training objects; their pictures are decoded by `batches`.
+
+        Raises:
+            InputError: no training objects, pictures of another size, or cameras whose distance nobody says.
+        """
+        captures = [data] if isinstance(data, Capture) else [entry.open() for entry in data.split("train")]
+        found = [self._training_object(capture) for capture in captures]
+        objects = [entry for entry in found if entry is not None]
+        if not objects:
+            raise InputError(
+                "No object has two training views", where=data.path, fix="Hold out fewer views (--holdout)"
+            )
+        counts = [len(entry.views) for entry in objects]
+        differing = sum(count != counts[0] for count in counts)
+        if differing or len(objects) < len(captures):
+            warn(
+                f"{differing} of {len(objects)} objects have other numbers of views than the first "
+                f"({counts[0]}); {len(captures) - len(objects)} have less than two and are left out"
+            )
+        self._distance = find_distance(objects[0].capture, self.config) or self._distance
+        self._focal = focal_of(objects[0].capture)
+        self._tell_what_is_left_out(objects[0].capture)
+        return objects
+
+    def _training_object(self, capture: Capture) -> TrainingObject | None:
+        views = sorted(capture.splits.get("train", ()), key=lambda index: capture.image_names[index])
+        # An odd one would have no partner.
+        views = views[: len(views) // 2 * 2]
+        if not views:
+            return None
+        for index in views:
+            width, height = capture.images.sizes[index]
+            check_size(int(width), int(height), self.config, capture.path / capture.image_names[index])
+        cameras = capture.cameras[views]
+        turns, shifts = learnt_poses(cameras, self._distance_of(capture), self.config)
+        return TrainingObject(capture, tuple(views), turns, shifts)
+
+    def _distance_of(self, capture: Capture, fallback: float | None = None) -> float:
+        distance = find_distance(capture, self.config) or fallback
+        if distance is not None:
+            return distance
+        if self.config.motion == "rotation":
+            # Turns do not depend on it.
+            return 1.0
+        raise InputError(
+            "The data does not say how far the cameras are from what they look at, and shifts follow from it",
+            where=capture.path,
+            fix="Give it with --distance, in units of the data, or use --motion rotation",
+        )
+
+    def _tell_what_is_left_out(self, capture: Capture) -> None:
+        what = left_out(capture.cameras, self._distance, self.config)
+        if what is not None:
+            warn(
+                f"The cameras' {what} are left out, since --motion is {self.config.motion}; "
+                "with rototranslation they are learnt"
+            )
+
+    def batches(
+        self, prepared: Sequence[TrainingObject], generator: torch.Generator, rank: int = 0, world: int = 1
+    ) -> PairMaker:
+        """Pairs of views; see `PairMaker`."""
+        size = share_of_batch(self.config.batch_size, world)
+        return PairMaker(PictureBank(prepared, self.config), size, generator)
+
+    def forward(self, batch: PairBatch, progress: Progress) -> dict[str, Any]:
+        """Render each picture from the volume of its partner, and compare."""
+        batch = batch.to(self.network.ball.device)
+        rendered = self.swap_and_render(batch)
+        config = self.config
+        loss, difference, dissimilarity = picture_loss(
+            rendered, batch.pictures, config.loss, config.ssim_weight
+        )
+        squared = (rendered.detach() - batch.pictures).square().mean((1, 2, 3))
+        return {
+            "loss": loss,
+            "psnr": -10 * torch.log10(squared.clamp_min(1e-10)).mean(),
+            config.loss: difference.detach(),
+            "dissimilarity": dissimilarity.detach(),
+        }
+
+    def swap_and_render(self, batch: PairBatch) -> Float[Tensor, "batch 3 side side"]:
+        """Infer all volumes, move each to its partner's camera, and render there."""
+        with self._precision():
+            volumes = self.network.infer(batch.pictures)
+            partners = volumes.view(-1, 2, *volumes.shape[1:]).flip(1).flatten(0, 1)
+            return self.network.show(move(partners, batch.motions, self.config.interpolation))
+
+    def _precision(self) -> Any:
+        dtype = self.convolution_type
+        if dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.network.ball.device.type, dtype=dtype)
+
+    def optimisers(self) -> list[Optimisation]:
+        """Adam; its rate falls along half a cosine to `final_rate`."""
+        adam = torch.optim.Adam(self.parameters(), lr=self.config.learning_rate, fused=True)
+        low = self.config.final_rate
+
+        def schedule(progress: Progress) -> float:
+            return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress.fraction))
+
+        return [Optimisation(adam, schedule)]
+
+    @torch.no_grad()
+    def encode(self, views: Capture | None = None) -> EnrScene:
+        """Infer the volume of one source view.
+
+        Raises:
+            InputError: no view or several, or a picture of another size.
+        """
+        if views is None or len(views) != 1:
+            raise InputError(
+                f"enr sees an object from one source view, not from {0 if views is None else len(views)}",
+                where=None if views is None else views.path,
+                fix="Choose one with --sources",
+            )
+        keep_freed_memory()
+        width, height = views.images.sizes[0]
+        check_size(int(width), int(height), self.config, views.path / views.image_names[0])
+        picture = fit_pictures([views.images[0]], self.config).to(self.network.ball.device).float() / 255
+        distance = self._distance_of(views, self._distance)
+        turn, shift = learnt_poses(views.cameras, distance, self.config)
+        renderer = self._renderer()
+        with self._precision():
+            volume = self.network.infer(picture)
+        return EnrScene(self.config, renderer, renderer.enter(volume), turn.cpu(), shift.cpu(), distance)
+
+    def _renderer(self) -> Renderer:
+        """Make the renderer in its number format, or take the one that was made of the same weights."""
+        weights = tuple((tensor.data_ptr(), tensor._version) for tensor in self.network.parameters())
+        made_of = (weights, self.convolution_type, self.config.interpolation)
+        if not self._kept or self._kept[0][0] != made_of:
+            renderer = Renderer(self.network, self.config.interpolation, self.convolution_type)
+            self._kept = [(made_of, renderer)]
+        return self._kept[0][1]
+
+    def render(
+        self,
+        scene: Scene,
+        camera: Cameras,
+        *,
+        background: Float[Tensor, "3"] | None = None,
+        chunk: int | None = None,
+    ) -> Rendering:
+        """Render one camera. The picture has no opacity; its background is what was learnt.
+
+        It is computed at the network's size and resized to the camera's.
+
+        Raises:
+            InputError: the camera's picture is not square.
+        """
+        return Rendering(self.render_many(scene, camera)[0])
+
+    def render_many(
+        self, scene: Scene, cameras: Cameras, batch: int = BATCH
+    ) -> Float[Tensor, "n height width 3"]:
+        """Render cameras of one picture size, several at a time; see `render`."""
+        assert isinstance(scene, EnrScene)
+        width, height = int(cameras.width[0]), int(cameras.height[0])
+        if width != height:
+            raise InputError(
+                f"enr renders square pictures, and the camera's has {width}x{height} pixels",
+                fix=f"Ask for --size {self.config.image_size}",
+            )
+        pictures = scene.pictures(scene.motions(cameras), batch)
+        if width == self.config.image_size:
+            return pictures
+        planes = pictures.permute(0, 3, 1, 2)
+        planes = F.interpolate(planes, (height, width), mode="bilinear", antialias=True)
+        return planes.permute(0, 2, 3, 1)
+
+    def views_of_photos(self, photos: Sequence[UInt8[np.ndarray, "height width channels"]]) -> Capture:
+        """Take a photo (height, width, 3 or 4) as seen from azimuth and elevation 0; see `Method`."""
+        if len(photos) != 1:
+            raise InputError(
+                f"enr takes one photo, and {len(photos)} are given", where="--photo", fix="Choose one"
+            )
+        side = self.config.image_size
+        photo = np.asarray(photos[0])
+        smallest = min(photo.shape[:2])
+        resizing = EnrConfig(**{**vars(self.config), "crop": None, "resize": True})
+        picture = fit_pictures([photo], resizing)[0].permute(1, 2, 0).numpy()
+        if smallest < side:
+            warn(f"The photo has {photo.shape[1]}x{photo.shape[0]} pixels and is enlarged to {side}x{side}")
+        nothing = torch.zeros(1, dtype=torch.float64)
+        pose = turntable_poses(nothing, nothing, torch.zeros(1, 3, dtype=torch.float64), self._distance)
+        return Capture(
+            name="photo",
+            cameras=Cameras.create(pose, self._focal * side, width=side, height=side),
+            images=ImageStore.from_arrays([picture]),
+            image_names=("photo.png",),
+            splits={"train": (0,), "val": (), "test": ()},
+            background="white",
+            extras={"distance": self._distance},
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Distance and lens of the training cameras, for photos whose cameras nobody knows."""
+        return {"distance": self._distance, "focal": self._focal}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self._distance, self._focal = float(state["distance"]), float(state["focal"])

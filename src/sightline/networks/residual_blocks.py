@@ -1,0 +1,156 @@
+"""Residual networks of group-normalised convolutions in two and three dimensions.
+
+They are those of Equivariant Neural Rendering (Dupont et al. 2020), and parameters keep the names of its
+published files: `forward_layers.<i>` counts activations too.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sightline.foundation.errors import InputError
+
+Dimensions = Literal[2, 3]
+SLOPE = 0.2
+"""of the leaky ReLU for negative inputs"""
+_CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+
+
+def group_count(channels: int) -> int:
+    """Groups of a normalisation over so many channels."""
+    for below, groups in ((8, 1), (32, 2), (64, 4), (128, 8), (256, 16)):
+        if channels < below:
+            return groups
+    return 32
+
+
+class Layers(nn.Module):
+    """Layers one after the other, under the published name."""
+
+    forward_layers: nn.Sequential
+
+    def __init__(self, layers: Sequence[nn.Module]):
+        super().__init__()
+        self.forward_layers = nn.Sequential(*layers)
+
+    def forward(self, x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
+        """Apply all layers to (batch, channels, *sides)."""
+        return self.forward_layers(x)
+
+
+class ResidualBlock(nn.Module):
+    """x + conv1(act(norm(conv3(act(norm(conv1(act(norm(x)))))))): convolutions without bias.
+
+    Args:
+        channels: of input and output.
+        width: channels of the convolution with a window of 3.
+    """
+
+    def __init__(self, dimensions: Dimensions, channels: int, width: int):
+        super().__init__()
+        convolution = _CONVOLUTIONS[dimensions]
+        self.residual_layers = Layers(
+            [
+                *_normalised(channels),
+                convolution(channels, width, 1, bias=False),
+                *_normalised(width),
+                convolution(width, width, 3, padding=1, bias=False),
+                *_normalised(width),
+                convolution(width, channels, 1, bias=False),
+            ]
+        )
+
+    def forward(self, x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
+        """Add what the layers find to (batch, channels, *sides)."""
+        return x + self.residual_layers(x)
+
+
+def residual_network(
+    dimensions: Dimensions,
+    inputs: int,
+    channels: Sequence[int],
+    strides: Sequence[int],
+    outputs: int | None = None,
+) -> Layers:
+    """Build a network: a 1x1 convolution, then for each stride a block: 1 residual, 2 halving, -2 doubling.
+
+    Args:
+        dimensions: of the pictures or volumes.
+        inputs: channels of the input.
+        channels: of each block; a residual block cannot change their number.
+        outputs: channels of a last 1x1 convolution; none where not given.
+
+    Raises:
+        InputError: lists that do not go together.
+    """
+    if len(channels) != len(strides) or not channels:
+        raise InputError(
+            f"There are {len(channels)} channels and {len(strides)} strides: a block needs one of each",
+            where=f"channels_{dimensions}d and strides_{dimensions}d",
+        )
+    layers: list[nn.Module] = [_CONVOLUTIONS[dimensions](inputs, channels[0], 1)]
+    width = channels[0]
+    for position, (count, stride) in enumerate(zip(channels, strides, strict=True)):
+        if stride == 1:
+            if count != width:
+                raise InputError(
+                    f"Block {position} has stride 1 and cannot turn {width} channels into {count}",
+                    where=f"channels_{dimensions}d",
+                    fix="Change the number of channels in blocks of stride 2 or -2 only",
+                )
+            layers.append(ResidualBlock(dimensions, width, count))
+        elif stride in (2, -2):
+            kind = _CONVOLUTIONS if stride == 2 else _TRANSPOSED
+            layers += [kind[dimensions](width, count, 4, stride=2, padding=1), *_normalised(count)]
+        else:
+            raise InputError(
+                f"Block {position} has stride {stride}: it can be 1, 2 or -2",
+                where=f"strides_{dimensions}d",
+            )
+        width = count
+    if outputs is not None:
+        layers.append(_CONVOLUTIONS[dimensions](width, outputs, 1))
+    return Layers(layers)
+
+
+def pointwise_network(inputs: int, channels: Sequence[int]) -> Layers:
+    """Build 1x1 convolutions of pictures with normalisation and activation between them."""
+    layers: list[nn.Module] = []
+    for position, count in enumerate(channels):
+        layers.append(nn.Conv2d(inputs, count, 1))
+        if position < len(channels) - 1:
+            layers += _normalised(count)
+        inputs = count
+    return Layers(layers)
+
+
+def mirrored(channels: Sequence[int], strides: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Give the lists of the network that undoes the sizes of another, as the published renderer has them."""
+    back = [-stride if abs(stride) == 2 else 1 for stride in reversed(strides[1:])]
+    return (*reversed(channels[:-1]), channels[0]), (*back, strides[0])
+
+
+def _normalised(channels: int) -> list[nn.Module]:
+    # In place: the normalisation before it has made a tensor of its own.
+    norm = nn.GroupNorm(group_count(channels), channels)
+    return [norm, nn.LeakyReLU(SLOPE, inplace=True)]
+
+
+def lay_out(x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
+    """Lay (batch, channels, *sides) out as the convolutions that follow are fastest.
+
+    That is with channels side by side in bfloat16. In float32 the layout stays: PyTorch's group normalisation
+    finds variances as differences of means there, and loses ten to sixty times as much in rounding.
+    """
+    narrow = x.dtype == torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
+    return channels_last(x) if narrow else x
+
+
+def channels_last(x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
+    """Lay (batch, channels, *sides) out with channels side by side, where there are two or three sides."""
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    return x.contiguous(memory_format=formats[x.dim()]) if x.dim() in formats else x
