@@ -37,6 +37,9 @@ class MethodInfo:
     """training time where neither --minutes nor --steps is given"""
     default_steps: int | None = None
     """the same in steps, for methods whose schedule is published in steps"""
+    translate: str | None = None
+    """'module:function' that turns the names and values of a settings file of the published program into those
+    of the configuration: called with them and the file's path, it gives all others back as they are"""
 
     def config_class(self) -> type:
         """Import the configuration class."""
@@ -65,6 +68,8 @@ class MethodInfo:
 _BUILT_IN = {
     "ngp": "sightline.methods.ngp.config:INFO",
     "nerf": "sightline.methods.nerf.config:INFO",
+    "pixelnerf": "sightline.methods.pixelnerf.config:INFO",
+    "enr": "sightline.methods.enr.config:INFO",
 }
 
 _registry: Registry[MethodInfo] = Registry("method", ENTRY_POINTS, _BUILT_IN)

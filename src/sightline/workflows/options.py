@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sightline.foundation.errors import InputError
 from sightline.foundation.files import read_json
+from sightline.foundation.registry import load
 from sightline.methods.registry import MethodInfo
 from sightline.runs.record import RUN_FILE, RunRecord
 from sightline.runs.settings import from_plain, refuse_unknown
@@ -104,7 +105,8 @@ def read_layers(
 def read_settings(path: Path, info: MethodInfo) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read a file of settings; gives those that all methods share and those of the method.
 
-    In YAML both kinds stand side by side, named as on the command line (with - or _).
+    Both kinds stand side by side, named as on the command line (with - or _), or as the published program of
+    the method has them.
     """
     if path.suffix.lower() == ".json":
         document = read_json(path)
@@ -119,6 +121,8 @@ def read_settings(path: Path, info: MethodInfo) -> tuple[dict[str, Any], dict[st
             "The file does not hold names and values", where=path, fix="Write lines such as: seed: 1"
         )
     values = {str(name).replace("-", "_"): value for name, value in document.items()}
+    if info.translate is not None:
+        values = dict(load(info.translate)(values, path))
     if values.pop("method", info.name) != info.name:
         raise InputError(
             f"The settings are for the method {document['method']!r}, not {info.name}", where=path
