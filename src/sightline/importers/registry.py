@@ -19,6 +19,8 @@ _SOURCES = {
     "bmild": "sightline.importers.bmild",
     "flax_nerf": "sightline.importers.flax_nerf",
     "krrish94": "sightline.importers.krrish94",
+    "enr": "sightline.importers.enr",
+    "pixelnerf": "sightline.importers.pixelnerf",
 }
 SOURCE_NAMES = tuple(_SOURCES)
 _SHOWN_KEYS = 6

@@ -17,7 +17,7 @@ class PixelNerfConfig:
     """height in pixels that larger pictures are reduced to before the network sees them; as they are if not
     given"""
     near: float | None = None
-    """distance from the camera at which rays begin, in units of the data; what the data says if not given"""
+    """distance from the camera at which rays begin, in network units; what the data says if not given"""
     far: float | None = None
     """distance at which rays end; as for near"""
     frame: Literal["data", "centred", "auto"] = "data"

@@ -25,12 +25,12 @@ class SpatialEncoder(nn.Module):
         """Encode pictures in [-1, 1]; maps have half their size, rounded up."""
         scale = self.config.feature_scale
         if scale != 1:
-            larger = {"mode": "bilinear", "align_corners": True}
             images = functional.interpolate(
                 images,
                 scale_factor=scale,
                 recompute_scale_factor=True,
-                **({"mode": "area"} if scale < 1 else larger),
+                mode="area" if scale < 1 else "bilinear",
+                align_corners=None if scale < 1 else True,
             )
         maps = self.model(images, self.config.levels - 1, self.config.first_pool)
         size = maps[0].shape[-2:]

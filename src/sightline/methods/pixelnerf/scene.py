@@ -1,0 +1,166 @@
+"""What `pixelnerf` sees in source views: a field in the input frame, and pictures of it."""
+
+import zlib
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sightline.geometry import Cameras
+from sightline.geometry.poses import normalise
+from sightline.methods.base import CAPABILITIES, Rendering, Scene
+from sightline.methods.pixelnerf.config import PixelNerfConfig
+from sightline.methods.pixelnerf.frame import Frame
+from sightline.methods.pixelnerf.network import Encoded, PixelNerfNetwork
+from sightline.methods.pixelnerf.tracing import Chance, ObjectRays, SampleCounts, Traced, Tracer
+
+# Opacity below which a pixel has no depth.
+_LEAST_OPACITY = 0.01
+
+
+class PixelNerfScene(Scene):
+    """One object or scene, encoded from its source views.
+
+    Args:
+        encoded: the source views, one object's.
+        counts: how many samples rays get.
+    """
+
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self,
+        network: PixelNerfNetwork,
+        encoded: Encoded,
+        frame: Frame,
+        config: PixelNerfConfig,
+        counts: SampleCounts,
+    ):
+        self.network, self.encoded, self.frame = network, encoded, frame
+        self.config, self.counts = config, counts
+
+    @property
+    def has_background(self) -> bool:
+        """Whether rays that meet little show what is behind."""
+        return self.config.background == "white"
+
+    @property
+    def _centres(self) -> Float[Tensor, "views 3"]:
+        """Where the source cameras are, in the network's frame."""
+        turn = self.encoded.rotation[0].transpose(-1, -2)
+        return -(turn @ self.encoded.translation[0][..., None])[..., 0]
+
+    @property
+    def bounds(self) -> Float[Tensor, "2 3"]:
+        """Corners of a box around the ball that rays between near and far pass through.
+
+        Its middle is that of the source views' rays: the object where that is what they show.
+        """
+        middle, reach = (self.frame.near + self.frame.far) / 2, (self.frame.far - self.frame.near) / 2
+        ahead = -self.encoded.rotation[0][:, 2]
+        centre = (self._centres + middle * ahead).mean(0)
+        corners = torch.stack([centre - reach, centre + reach]).double().cpu()
+        return self.frame.to_model.inverse().apply(corners).sort(0).values.float()
+
+    @torch.no_grad()
+    def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """Volume density per input unit at points of the input frame.
+
+        The network's density depends on the direction of view; this is its mean over the directions from the
+        source cameras.
+        """
+        model = self._to_model(points)
+        total = torch.zeros_like(model[:, 0])
+        for centre in self._centres:
+            total += self._ask(model, normalise(model - centre))[1]
+        return (total / len(self._centres) * self.frame.to_model.scale).to(points)
+
+    @torch.no_grad()
+    def radiance(
+        self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+    ) -> Float[Tensor, "n 3"]:
+        """Colour in [0, 1] seen at points of the input frame when looking along unit `directions`."""
+        views = self.frame.to_model.apply_directions(directions.double()).to(self.encoded.rotation)
+        return self._ask(self._to_model(points), views)[0].to(points)
+
+    def _to_model(self, points: Tensor) -> Tensor:
+        return self.frame.to_model.apply(points.double()).to(self.encoded.rotation)
+
+    def _ask(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        rgb, sigma = self._field(points[None], directions[None], True)
+        return rgb[0], sigma[0]
+
+    def _field(self, points: Tensor, directions: Tensor, fine: bool) -> tuple[Tensor, Tensor]:
+        size = max(1, self.config.point_chunk // self.encoded.rotation.shape[1])
+        fine = fine and self.counts.fine > 0
+        parts = [
+            self.network(self.encoded, *part, fine)
+            for part in zip(points.split(size, 1), directions.split(size, 1), strict=True)
+        ]
+        rgb, sigma = zip(*parts, strict=True)
+        return torch.cat(rgb, 1), torch.cat(sigma, 1)
+
+    @torch.no_grad()
+    def render(
+        self, camera: Cameras, background: Float[Tensor, "3"] | None = None, chunk: int | None = None
+    ) -> Rendering:
+        """Render one camera of the input frame; see `Method.render`."""
+        shape = int(camera.height[0]), int(camera.width[0])
+        pixels = image_pixels(*shape).to(camera.device) + self.config.pixel_centre
+        parts = list(self._trace(camera, pixels, chunk or self.config.ray_chunk))
+        colour, opacity, depth_sum = (torch.cat(column) for column in zip(*parts, strict=True))
+        if self.has_background:
+            behind = torch.ones(3) if background is None else background
+            colour = colour + (1 - opacity[:, None]) * behind.to(colour)
+        depth = depth_sum / self.frame.to_model.scale
+        mean = torch.where(opacity >= _LEAST_OPACITY, depth / opacity.clamp_min(1e-10), torch.nan)
+        samples = 2 * self.counts.coarse + self.counts.fine if self.counts.fine else self.counts.coarse
+        return Rendering(
+            rgb=colour.clamp(0, 1).view(*shape, 3),
+            depth=mean.view(shape),
+            opacity=opacity.view(shape),
+            depth_sum=depth.view(shape),
+            statistics={"rays": float(len(pixels)), "samples": float(samples * len(pixels))},
+        )
+
+    def _trace(
+        self, camera: Cameras, pixels: Float[Tensor, "n 2"], chunk: int
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        chance = self._generator(camera)
+        posed = camera.transformed(self.frame.to_model)
+        for part in pixels.double().split(chunk):
+            rays = posed.rays(0, part)
+            traced = self.trace_rays(
+                rays.origins.to(self.encoded.rotation), rays.directions.to(self.encoded.rotation), chance
+            )
+            seen = traced.best.seen
+            yield seen.colour, seen.opacity, seen.depth_sum
+
+    def trace_rays(
+        self,
+        origins: Float[Tensor, "rays 3"],
+        directions: Float[Tensor, "rays 3"],
+        generator: torch.Generator | None = None,
+    ) -> Traced:
+        """Trace rays of the network's frame; without a generator, samples are spread evenly."""
+        near = torch.full_like(origins[None, :, 0], self.frame.near)
+        rays = ObjectRays(origins[None], directions[None], near, torch.full_like(near, self.frame.far))
+        if generator is None:
+            chance = Chance.without(self.counts, len(origins), origins)
+        else:
+            chance = Chance.draw(self.counts, len(origins), origins, generator)
+        return Tracer(self.config, self.counts)(self._field, rays, chance)
+
+    def _generator(self, camera: Cameras) -> torch.Generator | None:
+        """Make what random samples are drawn from: the same for the same camera."""
+        if not self.config.render_chance:
+            return None
+        seed = zlib.crc32(camera.c2w.cpu().numpy().tobytes())
+        return torch.Generator(device=self.encoded.rotation.device).manual_seed(seed)
+
+
+def image_pixels(height: int, width: int) -> Int[Tensor, "n 2"]:
+    """List the pixels (column, row) of a picture, row by row."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([columns, rows], -1).view(-1, 2)
