@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 # Columns of encodings are filled up to a multiple of this, as products need it to be fast.
 _COLUMNS = 32
+# So are rows: PyTorch's library compiles a program for every size of a product that it has not seen, which
+# takes longer than a small product itself, and samples of rays are never twice as many.
+_ROWS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +110,13 @@ def evaluate(
         rays: see `RadianceMlp.forward`.
         colours: with False, colours are not computed and given as an empty tensor.
     """
+    count, more = len(points), -len(points) % _ROWS
+    if more and (directions is None or rays is not None):
+        points = functional.pad(points, (0, 0, 0, more))
+        rays = None if rays is None else functional.pad(rays, (0, more))
     parameters = tuple(layers.network.parameters())
     density, colour = _Layers.apply(layers, colours, points, directions, rays, *parameters)
-    return density, colour
+    return density[:count], colour[:count]
 
 
 class _Layers(torch.autograd.Function):

@@ -48,7 +48,8 @@ def test_density_is_per_unit_of_the_data() -> None:
 @pytest.mark.parametrize("preset", ["bmild", "nerf_pl"])
 def test_fog_takes_the_light_that_its_density_says(preset: str) -> None:
     # What no sample stands for at the end of rays is left out.
-    method = make_method(ball_capture(scale=10.0), preset, last_length=0.0, coarse_samples=64)
+    changes = {"last_length": 0.0, "coarse_samples": 64, "pixel_centre": 0.5}
+    method = make_method(ball_capture(scale=10.0), preset, **changes)
     set_density(method, 0.3)
     camera = Cameras.create(ball_capture(scale=10.0).cameras.c2w[0], fx=5000.0, width=3, height=3)
     opacity = method.render(method.encode(), camera).opacity

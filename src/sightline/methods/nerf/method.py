@@ -69,6 +69,8 @@ class Nerf(Method):
         self._learning: OpacityGrid | None = None
         self._learnt: OccupancyTracer | None = None
         self._frame: Frame | None = None
+        # Of the training images, in pixels; not known of imported networks.
+        self._focal: float | None = None
         self._background: str = "white"
         self._pixels, self._views = 0, 0
         self._processes = 1
@@ -119,6 +121,7 @@ class Nerf(Method):
         if not data.splits.get("train"):
             raise InputError("The capture has no training views", where=data.path)
         self._frame = find_frame(data, self.config)
+        self._focal = float(data.cameras[list(data.splits["train"])].fx.double().median())
         self._background = _choose_background(data, self.config.background)
         if self._guided:
             self._learning = self._new_grid(self.config.occupancy_cells // 2)
@@ -190,7 +193,8 @@ class Nerf(Method):
             error = (over(found.result, beyond) - truth[part]).square().sum() / (3 * len(rays))
             return error, (found.cube, found.sigmas.detach(), found.result.opacity.detach(), found.asked)
 
-        size = rays_at_a_time(samples, rays.origins.device)
+        # Few rays get all of their samples.
+        size = rays_at_a_time(max(1, samples // 4), rays.origins.device)
         error, parts = sum_over_parts(look, len(rays), size, list(self.parameters()))
         cube, sigmas, opacity = (torch.cat(column) for column in list(zip(*parts, strict=True))[:3])
         grid.observe(cube, sigmas, _OBSERVE_RATE)
@@ -307,7 +311,7 @@ class Nerf(Method):
         """The trained scene; `views` are not needed."""
         keep_freed_memory()
         guided = self._grid_of_pictures if self._guided else None
-        return NerfScene(self.tracer, self.frame, self._background != "nothing", guided)
+        return NerfScene(self.tracer, self.frame, self._background != "nothing", guided, self._focal)
 
     def _grid_of_pictures(self) -> OccupancyTracer:
         if self._learning is not None:
@@ -374,13 +378,14 @@ class Nerf(Method):
         return scene.render(camera, background, chunk, directions_from)
 
     def state(self) -> dict[str, Any]:
-        """The frame, and what is behind transparent parts."""
-        return {"frame": self.frame.to_json(), "background": self._background}
+        """The frame, what is behind transparent parts, and the focal length of the training images."""
+        return {"frame": self.frame.to_json(), "background": self._background, "focal": self._focal}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take back the frame and the background."""
+        """Take back what `state` gave."""
         self._frame = Frame.from_json(state["frame"])
         self._background = str(state["background"])
+        self._focal = state.get("focal")
 
     def training_state(self) -> dict[str, Any]:
         """How long networks have found nothing, and how often they were drawn anew."""

@@ -32,10 +32,13 @@ class RayMaker:
 
     Args:
         cameras: in the model frame (`Frame.to_model`).
+        focal: focal length of the training images in pixels, for pictures of any size. Rays that do not go
+            through the middle of pixels have moved the scene by a part of a training pixel; in smaller
+            pictures that is a smaller part of theirs. Where not given, rays go through the same place of all.
     """
 
-    def __init__(self, cameras: Cameras, config: NerfConfig, frame: Frame):
-        self.cameras, self.config, self.frame = cameras, config, frame
+    def __init__(self, cameras: Cameras, config: NerfConfig, frame: Frame, focal: float | None = None):
+        self.cameras, self.config, self.frame, self.focal = cameras, config, frame, focal
 
     def __call__(
         self,
@@ -78,7 +81,11 @@ class RayMaker:
 
     def _world(self, cameras: Cameras, indices: Tensor | int, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Origins and directions in the model frame, of the length that the configuration says."""
-        local, _ = cameras.local_directions(indices, pixels.double() + self.config.pixel_centre)
+        place: float | Tensor = self.config.pixel_centre
+        if self.focal is not None:
+            focal = cameras.fx[indices] if isinstance(indices, Tensor) else cameras.fx[indices][None]
+            place = 0.5 - (0.5 - place) * (focal[:, None].double() / self.focal)
+        local, _ = cameras.local_directions(indices, pixels.double() + place)
         if self.config.ray_directions == "plane":
             # A lens of more than 180 degrees has pixels that no plane ahead reaches.
             local = local / (-local[:, 2:]).clamp_min(1e-6)

@@ -28,6 +28,7 @@ class NerfScene(Scene):
         has_background: whether rays that meet little show what is behind. Photos are of a world that is full:
             what their rays miss was trained to be black, and stays so.
         guided: gives what traces rays instead, by a grid; asked for every picture.
+        focal: see `RayMaker`.
     """
 
     capabilities = CAPABILITIES - {"multi-view"}
@@ -38,9 +39,10 @@ class NerfScene(Scene):
         frame: Frame,
         has_background: bool,
         guided: Callable[[], OccupancyTracer] | None = None,
+        focal: float | None = None,
     ):
         self.tracer, self.frame, self.has_background = tracer, frame, has_background
-        self.guided = guided
+        self.guided, self.focal = guided, focal
 
     @property
     def network(self) -> RadianceMlp:
@@ -112,7 +114,7 @@ class NerfScene(Scene):
                 reflections move while the view stands still.
         """
         to_model = self.frame.to_model
-        maker = RayMaker(camera.transformed(to_model), self.tracer.config, self.frame)
+        maker = RayMaker(camera.transformed(to_model), self.tracer.config, self.frame, self.focal)
         other = None if directions_from is None else directions_from.transformed(to_model)
         shape = int(camera.height[0]), int(camera.width[0])
         pixels = image_pixels(shape[1], shape[0]).to(camera.device)
