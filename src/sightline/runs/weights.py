@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sightline.foundation.errors import InputError
+from sightline.foundation.errors import InputError, warn
 from sightline.foundation.files import atomic_path
 
 _LISTED = 8
@@ -100,6 +100,44 @@ def apply_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, where: ob
         )
     with torch.no_grad():
         module.load_state_dict(dict(tensors))
+
+
+def apply_matching(module: nn.Module, tensors: Mapping[str, Tensor], *, where: object) -> None:
+    """Put those tensors into a module that it has with the same name and shape; warns of all others.
+
+    Raises:
+        InputError: none of them matches.
+    """
+    own = module.state_dict()
+    missing = [name for name in own if name not in tensors]
+    unknown = [name for name in tensors if name not in own]
+    reshaped = [
+        f"{name} {tuple(tensors[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in tensors and tensors[name].shape != value.shape
+    ]
+    matching = {
+        name: value for name, value in tensors.items() if name in own and value.shape == own[name].shape
+    }
+    listings = (
+        _listing("missing", missing),
+        _listing("not known", unknown),
+        _listing("of another shape", reshaped),
+    )
+    found = "; ".join(listing for listing in listings if listing)
+    if not matching:
+        raise InputError(
+            f"None of the weights to start from fits this method and configuration: {found}",
+            where=where,
+            fix="Start from a run with the same networks, or leave --init away",
+        )
+    with torch.no_grad():
+        module.load_state_dict(matching, strict=False)
+    if found:
+        warn(
+            f"{len(matching)} of {len(own)} tensors are taken from the weights to start from; the others "
+            f"begin as new ones ({found}). Where: {where}."
+        )
 
 
 def _listing(label: str, names: list[str]) -> str:

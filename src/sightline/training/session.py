@@ -17,7 +17,7 @@ from sightline.methods.base import Method
 from sightline.runs.record import RunProgress, device_facts, package_versions
 from sightline.runs.run import Run
 from sightline.runs.settings import to_plain
-from sightline.runs.weights import apply_weights, read_weights
+from sightline.runs.weights import apply_matching, apply_weights, read_weights
 from sightline.training import estimates
 from sightline.training.budget import Budget
 from sightline.training.display import short_time
@@ -152,8 +152,9 @@ def _set_up(
         if team.first:
             _compare_states(run, method)
         _load_weights(team, run, method, run.weights_path)
-    elif order.initial is not None:
-        _load_weights(team, run, method, order.initial)
+    elif order.initial is not None and team.first:
+        # The other processes get them from the first one with the first step.
+        apply_matching(method, read_weights(order.initial, method=run.method_name), where=order.initial)
     stepper = Stepper(team, method, prepared, run.record.seed)
     validator = None
     if team.first:
