@@ -53,6 +53,8 @@ class Arguments:
     """with --data: how to split it, as in train; else as the run was trained"""
     resize_rule: str | None = None
     """with --data: how to make images smaller, as in train; else as the run was trained"""
+    angle_unit: Literal["degrees", "radians"] | None = None
+    """with --data: unit of the angles of ENR's sets, as in train; else as the run was trained"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to render"""
     chunk: int | None = None
@@ -94,7 +96,7 @@ def _score_run(parsed: Arguments) -> Any:
     chosen = _data_options(parsed)
     if chosen and parsed.data is None:
         raise InputError(
-            "--format, --holdout, --split-rule and --resize-rule go with --data only",
+            "--format, --holdout, --split-rule, --resize-rule and --angle-unit go with --data only",
             fix="A run is scored on the views that were held out when it was trained, unless data is given",
         )
     from sightline.workflows.evaluate import evaluate_run
@@ -126,6 +128,12 @@ def _score_images(parsed: Arguments) -> Any:
     from sightline.workflows.evaluate import evaluate_pictures, one_scene
 
     assert parsed.images is not None
+    if any((parsed.sources, parsed.num_sources, parsed.source_list, parsed.objects, parsed.approx)):
+        raise InputError(
+            "Pictures are scored as they are: they have no source views and belong to one scene",
+            where="--sources, --num-sources, --source-list, --objects, --approx",
+            fix="Leave them away, or give a run",
+        )
     if parsed.data is None:
         raise InputError("The data to compare the pictures with is missing", fix="Give it with --data")
     capture = open_capture(parsed.data, downscale=parsed.downscale or 1, **_data_options(parsed))
@@ -140,5 +148,5 @@ def _score_images(parsed: Arguments) -> Any:
 
 
 def _data_options(parsed: Arguments) -> dict[str, Any]:
-    names = ("format", "holdout", "split_rule", "resize_rule")
+    names = ("format", "holdout", "split_rule", "resize_rule", "angle_unit")
     return {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}

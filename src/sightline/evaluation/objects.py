@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def evaluate_objects(
     out: Path,
     *,
     device: str = "cpu",
-    on_object: Callable[[int], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
     """Show a method the source views of each object and judge its pictures of the others.
 
@@ -83,7 +84,8 @@ def evaluate_objects(
         out: folder for metrics.json, per_view.csv, objects/, images, panels, contact_sheet.png and the
             protocol's own files. What is in it with the same settings is not done again.
         device: where `encode` and rendering work; the metrics are computed there too if it is a CUDA device.
-        on_object: called after each object with the number of objects done.
+        on_progress: called after each view with the number of objects done, the part of the one at hand
+            included.
 
     Raises:
         InputError: unknown views or protocol, no view to predict, a rendering of another size.
@@ -106,9 +108,11 @@ def evaluate_objects(
     for done, entry in enumerate(evaluation.entries, start=1):
         if not store.has(entry.id):
             pictures = ObjectPictures(out, store.names[entry.id], plan.views_of(done - 1))
-            store.write(_judge_object(judge, encode, evaluation, entry, pictures, store.names[entry.id]))
-        if on_object:
-            on_object(done)
+            told = None if on_progress is None else partial(_tell_part, on_progress, done - 1)
+            found = _judge_object(judge, encode, evaluation, entry, pictures, store.names[entry.id], told)
+            store.write(found)
+        if on_progress:
+            on_progress(done)
     return _conclude(evaluation, store, lpips, reason, time.perf_counter() - started, device)
 
 
@@ -119,10 +123,12 @@ def _judge_object(
     entry: CollectionObject,
     pictures: ObjectPictures,
     place: str,
+    on_part: Callable[[float], None] | None,
 ) -> SubjectResult:
     capture = entry.open()
     behind = background_for(capture, evaluation.background)
     cases = evaluation.rule.cases(entry, capture, judge.protocol, evaluation.most_sources)
+    count = sum(len(case.targets) for case in cases)
     result = SubjectResult(entry.id, entry.category, [])
     for case in cases:
         render = encode(capture.subset(case.sources), behind)
@@ -138,8 +144,15 @@ def _judge_object(
             place=folder,
         )
         pictures.begin(capture, case, behind, share=len(cases))
-        result.views.extend(replace(judge, writer=pictures).judge(subject, behind))
+        for view in replace(judge, writer=pictures).judge(subject, behind):
+            result.views.append(view)
+            if on_part:
+                on_part(len(result.views) / count)
     return result
+
+
+def _tell_part(on_progress: Callable[[float], None], done: int, part: float) -> None:
+    on_progress(done + part)
 
 
 def _conclude(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def counting(what: str, total: int) -> Iterator[Callable[[float], None]]:
     """Show a bar on a terminal while pictures are made; call what it gives with the number that are done."""
     if not sys.stderr.isatty():
         yield lambda done: None

@@ -123,8 +123,8 @@ def evaluate_many(
     out = (
         run.path / "eval" / _folder_name(evaluation, best, [entry.id for entry in entries] if objects else [])
     )
-    with counting("evaluating objects", len(entries)) as on_object:
-        return evaluate_objects(encode, evaluation, out, device=loaded.device, on_object=on_object)
+    with counting("evaluating objects", len(entries)) as on_progress:
+        return evaluate_objects(encode, evaluation, out, device=loaded.device, on_progress=on_progress)
 
 
 def as_collection(data: Capture | Collection, split: str) -> Collection:
