@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from published_checkpoints import make_networks, small_config, write_checkpoint, write_views
 from sightline.cli.main import main
@@ -85,12 +86,43 @@ def test_bad_calls(checkpoint: Path, tmp_path: Path, capsys) -> None:
         ([checkpoint, "--config", tmp_path / "settings.yaml"], "did you mean 'width'"),
         ([checkpoint, "--data", tmp_path / "nowhere"], "no such folder or file"),
         ([checkpoint, "--near", "nan"], "finite number"),
+        ([checkpoint, "--near", "0", "--disparity"], "inverse depth where rays begin at 0"),
+        ([checkpoint, "--near", "7"], "Rays would begin at 7 and end at 6"),
     ]:
         assert call("import", *arguments, *bounded) == 2, said
         told = capsys.readouterr().err
         assert said in told
         assert "Traceback" not in told
         assert not out.exists()
+
+
+def test_a_capture_from_all_around_is_no_forward_facing_one(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    data, out = write_views(tmp_path / "data"), tmp_path / "run"
+    assert call("import", checkpoint, "--data", data, "--out", out, "--scene", "forward") == 2
+    told = capsys.readouterr().err
+    assert "look sideways or backwards" in told
+    assert "--scene surround" in told
+    assert not out.exists()
+
+
+def test_damaged_tensors_are_listed_together_and_nothing_is_left(tmp_path: Path, capsys) -> None:
+    def damage(content: dict) -> dict:
+        tensors = content["state_dict"]
+        del tensors["nerf_fine.sigma.weight"]
+        tensors["nerf_coarse.rgb.0.bias"] = torch.zeros(7)
+        tensors["nerf_coarse.extra.weight"] = torch.zeros(2, 2)
+        tensors["nerf_fine.rgb.0.bias"][0] = torch.nan
+        return content
+
+    networks = make_networks(small_config("nerf_pl"))
+    file = write_checkpoint("nerf_pl", networks, tmp_path / "files", damage)
+    assert call("import", file, "--out", tmp_path / "run", "--scene", "bounded") == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "missing: nerf_fine.sigma.weight" in told
+    assert "not known: nerf_coarse.extra.weight" in told
+    assert "nerf_coarse.rgb.0.bias (7,) instead of (3,)" in told
+    assert "not finite: nerf_fine.rgb.0.bias" in told
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_existing_run_is_not_overwritten(checkpoint: Path, tmp_path: Path, capsys) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -156,3 +157,18 @@ def test_what_cannot_be_is_refused(tmp_path, options, out, said: str):
     with pytest.raises(InputError, match=said):
         export_volume(source, VolumeOptions(**{"resolution": 16, **options}), out and tmp_path / out)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_files_beyond_the_disk_are_refused_with_the_number(tmp_path, monkeypatch):
+    free = SimpleNamespace(free=2**30)
+    monkeypatch.setattr("sightline.exports.volume.export.shutil.disk_usage", lambda folder: free)
+    # Six tenths of the voxels of its bounding cube are the ball, 8 bytes each.
+    options = VolumeOptions(resolution=1200, format="vol", bounds=(-0.2, -0.7, -0.4, 0.8, 0.3, 0.6))
+    with pytest.raises(InputError, match=r"about 7\.\d GiB of disk, and 1\.0 GiB are free") as refused:
+        export_volume(source_of(tmp_path), options)
+    assert "1200x1200x1200" in str(refused.value)
+    assert not list(tmp_path.rglob("*.vol*"))
+    # A box that holds little is written, however many voxels it has.
+    free.free = 30_000
+    options = VolumeOptions(resolution=20, format="vol", bounds=(-3.0, -3.0, -3.0, 3.0, 3.0, 3.0))
+    assert 0 < export_volume(source_of(tmp_path), options).facts["records"] < 100

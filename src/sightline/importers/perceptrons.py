@@ -17,7 +17,7 @@ from sightline.foundation.errors import InputError
 from sightline.geometry import Similarity
 from sightline.importers.contract import Reading
 from sightline.methods.nerf.config import INFO, NerfConfig
-from sightline.methods.nerf.frame import Frame
+from sightline.methods.nerf.frame import Frame, check_range
 from sightline.methods.nerf.network import build_networks
 
 NETWORKS = ("coarse", "fine")
@@ -319,7 +319,7 @@ def state_without_data(config: NerfConfig) -> dict[str, Any]:
     """State of `Nerf` for an object in the frame of its data, of which nothing else is known.
 
     Raises:
-        InputError: the frame of the scene depends on its cameras.
+        InputError: the frame of the scene depends on its cameras, or its rays cannot be sampled.
     """
     if config.scene != "bounded":
         raise InputError(
@@ -333,6 +333,7 @@ def state_without_data(config: NerfConfig) -> dict[str, Any]:
     half = (far - near) / 2
     bounds = ((-half, -half, -half), (half, half, half))
     frame = Frame("bounded", Similarity.identity(), near, far, None, bounds)
+    check_range(frame, config, "--near, --far")
     background = "white" if config.background == "auto" else config.background
     return {"frame": frame.to_json(), "background": background}
 

@@ -81,8 +81,21 @@ def test_device_coordinates_refuse_what_they_cannot_hold() -> None:
     capture = ball_capture(background="photo", near=np.full(12, 3.0), far=np.full(12, 5.0))
     with pytest.raises(InputError, match="backwards"):
         find_frame(capture, small_config(scene="forward"))
-    with pytest.raises(InputError, match="inverse depth"):
+    with pytest.raises(InputError, match=r"begin at 0, as they do in normalised device coordinates"):
         find_frame(wall_capture(), small_config(disparity=True))
+
+
+def test_rays_that_begin_at_the_camera_have_no_even_inverse_depths() -> None:
+    changes = {"near": 0.0, "far": 6.0}
+    assert find_frame(ball_capture(), small_config(**changes)).near == 0
+    with pytest.raises(InputError, match=r"begin at 0\. Where: --disparity\. .* --near above 0"):
+        find_frame(ball_capture(), small_config(disparity=True, **changes))
+
+
+@pytest.mark.parametrize("scene", ["forward", "surround"])
+def test_a_scene_that_is_scaled_by_its_nearest_depth_needs_one(scene: str) -> None:
+    with pytest.raises(InputError, match=r"given as 0\. Where: --near"):
+        find_frame(wall_capture(), small_config(scene=scene, near=0.0, far=6.0))
 
 
 @pytest.mark.parametrize(

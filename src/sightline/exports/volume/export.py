@@ -1,5 +1,6 @@
 """The volume export: densities and colours of a regular grid."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,9 @@ View = Literal["inward", "mean", "zero"]
 _BYTES_PER_VOXEL = 40
 """density, its gradient, colours, and what is packed"""
 _BYTES_PER_VOXEL_OF_SLAB = 60
+_BYTES_PER_RECORD = 8
+_LOOKED_AT = 64
+"""points along each axis of the grid that estimates how large a file will be"""
 _LEAST_OPACITY = 1 / 512
 """below half a step of 8 bits a voxel has no colour of its own"""
 
@@ -100,6 +104,7 @@ def _export_vol(source: Source, options: VolumeOptions, path: Path) -> Exported:
     # Found boxes become cubes, so that voxels are.
     box = cubic_box(box) if options.bounds is None else box
     grid = Grid(box[0], box[1], (n, n, n))
+    _refuse_beyond_disk(field, grid, path)
     view: View = options.view or ("zero" if source.method.name == "nerf" else "inward")
     filled = 0
     with source.counting("volume", n) as on_layer:
@@ -112,6 +117,29 @@ def _export_vol(source: Source, options: VolumeOptions, path: Path) -> Exported:
     inform(f"Volume of {n}x{n}x{n} voxels, {filled} of them written")
     found = {"n": n, "records": filled, "view": view, "bounds": [grid.low.tolist(), grid.high.tolist()]}
     return Exported((path, path.with_suffix(".json")), found)
+
+
+def _refuse_beyond_disk(field: Field, grid: Grid, path: Path) -> None:
+    """Raise InputError with the numbers where the file would be more than the disk holds.
+
+    How many voxels are filled is estimated by a coarse grid, and only where it matters.
+    """
+    n = grid.shape[0]
+    place = next(folder for folder in path.absolute().parents if folder.is_dir())
+    free = shutil.disk_usage(place).free
+    if _BYTES_PER_RECORD * n**3 < free:
+        return
+    few = min(n, _LOOKED_AT)
+    density = sample_density(field, Grid(grid.low, grid.high, (few, few, few)))
+    share = float((vol_alpha(density, grid) > 0).mean())
+    need = _BYTES_PER_RECORD * share * n**3
+    if need > free:
+        raise InputError(
+            f"A volume of {n}x{n}x{n} voxels, {share:.0%} of them not empty, needs about "
+            f"{need / 2**30:.1f} GiB of disk, and {free / 2**30:.1f} GiB are free",
+            where="--resolution",
+            fix="Give a smaller number, or another place with --out",
+        )
 
 
 def vol_slabs(

@@ -80,19 +80,27 @@ def find_frame(capture: Capture, config: NerfConfig) -> Frame:
     """
     kind = config.scene if config.scene != "auto" else choose_kind(capture)
     frame = {"bounded": _bounded, "forward": _forward, "surround": _surround}[kind](capture, config)
+    check_range(frame, config, capture.path)
+    return frame
+
+
+def check_range(frame: Frame, config: NerfConfig, where: object = None) -> None:
+    """Raise InputError where rays of a frame cannot be sampled as the configuration says."""
     if not frame.near < frame.far:
         raise InputError(
             f"Rays would begin at {frame.near:g} and end at {frame.far:g}",
-            where=capture.path,
+            where=where,
             fix="Give --near and --far, in units of the data",
         )
     if config.disparity and not frame.near > 0:
         raise InputError(
-            "Samples cannot be even in inverse depth where rays begin at 0, as they do in NDC",
+            f"Samples cannot be even in inverse depth where rays begin at {frame.near:g}"
+            + (", as they do in normalised device coordinates" if frame.ndc is not None else ""),
             where="--disparity",
-            fix="Leave it away, or choose another --scene or --near",
+            fix="Leave it away, or choose another --scene"
+            if frame.ndc is not None
+            else "Leave it away, or give a --near above 0",
         )
-    return frame
 
 
 def choose_kind(capture: Capture) -> Kind:
@@ -134,14 +142,15 @@ def _bounded(capture: Capture, config: NerfConfig) -> Frame:
 
 def _forward(capture: Capture, config: NerfConfig) -> Frame:
     """Recentred and scaled so that the nearest depth is at 4/3; normalised device coordinates from 0 to 1."""
-    nears, fars = view_bounds(capture, config)
     cameras = capture.cameras
     if capture_layout(cameras) != "forward-facing":
         raise InputError(
-            "Some views look backwards, which normalised device coordinates cannot hold",
-            where=capture.path,
-            fix="Use --scene surround",
+            "Some views look sideways or backwards, seen from the mean of all: normalised device coordinates "
+            "hold only what is before it",
+            where="--scene forward",
+            fix="Use --scene surround, or --scene bounded for an object before a plain background",
         )
+    nears, fars = view_bounds(capture, config)
     treated = treat("recentre", cameras.c2w, nears, fars)
     scale = (
         float(2 * cameras.fx[0] / cameras.width[0]),
@@ -173,9 +182,16 @@ def view_bounds(capture: Capture, config: NerfConfig) -> tuple[Tensor, Tensor]:
     the cameras are from what they all look at, with a warning.
 
     Raises:
-        InputError: nothing tells.
+        InputError: nothing tells, or what is given is not above 0.
     """
     if config.near is not None and config.far is not None:
+        if not config.near > 0:
+            raise InputError(
+                "The size of the scene follows from where it is nearest to the cameras, and that is given as "
+                f"{config.near:g}",
+                where="--near",
+                fix="Give a --near above 0, in units of the data, or leave --near and --far away",
+            )
         return _same_for_all(capture, config.near, config.far)
     if capture.near is not None and capture.far is not None:
         return torch.from_numpy(capture.near), torch.from_numpy(capture.far)
