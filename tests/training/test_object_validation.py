@@ -17,7 +17,7 @@ from sightline.foundation.errors import InputError
 from sightline.runs.record import DataSource, RunRecord
 from sightline.runs.run import Run
 from sightline.training import object_validation
-from sightline.training.object_validation import ObjectValidator, choose_cases
+from sightline.training.object_validation import ObjectValidator, cases_of_scene, choose_cases
 from sightline.training.session import TrainOrder, train_run
 from sightline.training.settings import TrainSettings
 
@@ -46,6 +46,14 @@ def test_all_training_views_of_an_object_are_sources_where_that_is_usual() -> No
     (case,) = choose_cases(Collection(name="c", objects=[entry], splits={"val": ("scene",)}), None)
     assert case.sources == (1, 2, 5)
     assert case.target not in case.sources
+
+
+def test_held_out_views_of_one_scene_are_seen_from_training_views() -> None:
+    capture = ball("scene", 3)
+    splits = {"train": (1, 2, 3, 5, 6, 7), "val": (), "test": (0, 4)}
+    cases = cases_of_scene(type(capture)(**{**vars(capture), "splits": splits}), 2)
+    assert [(case.sources, case.target) for case in cases] == [((2, 6), 0), ((2, 6), 4)]
+    assert cases_of_scene(capture, 1) == []
 
 
 def test_the_sheet_shows_source_truth_picture_and_depth() -> None:

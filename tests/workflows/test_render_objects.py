@@ -27,6 +27,7 @@ from sightline.methods.base import Method
 from sightline.runs.checkpoint import Checkpoint
 from sightline.runs.record import RunProgress
 from sightline.runs.run import Run
+from sightline.workflows.api import load
 from sightline.workflows.render import render_run
 from sightline.workflows.shown_objects import ShownObject, looks_at_origin
 from sightline.workflows.source_strip import SourceStrip
@@ -155,6 +156,25 @@ def test_methods_of_one_scene_have_no_sources(make_run: Callable[..., Run]) -> N
     for options in named:
         with pytest.raises(InputError, match="has learnt one scene"):
             render_run(run, frames=2, **options)
+
+
+def test_the_python_interface(trained: Run, ball_data: Path) -> None:
+    capture = open_capture(ball_data)["test_0"].open()
+    trained.record_collection(trained.open_data())
+    run = load(trained.path, device="cpu")
+    assert run.objects["val"] == ("val_0", "val_1")
+    seen = run.see(object="test_0", sources="5")
+    assert (seen.name, seen.views.image_names) == ("test_0", ("00005.png",))
+    (picture,) = seen.render(seen.cameras("test")[:1], background=(0, 0, 0))
+    method = trained.load_method()
+    with torch.no_grad():
+        expected = method.render(
+            method.encode(capture.view(5)), capture.cameras[0], background=torch.zeros(3)
+        )
+    assert torch.equal(picture.rgb, expected.rgb)
+    photo = ball_data / "test" / "test_1" / "00000.png"
+    assert run.see(photos=[photo]).views.name == "photo"
+    assert load(trained.path).evaluate(sources="5", objects=["test_0"])["views"] == 7
 
 
 def test_a_strip_holds_several_sources_in_the_height_of_the_frame() -> None:

@@ -17,6 +17,7 @@ from sightline.training.validation import (
     LEAST_PIXELS,
     Scheduled,
     ValidationView,
+    choose_views,
     picture_psnr,
     prepare_view,
 )
@@ -126,6 +127,20 @@ def choose_cases(collection: Collection, usual_sources: int | None) -> list[Vali
             target = targets[spread(len(targets), len(chosen))[number]]
             cases.append(ValidationCase(entry.id, capture, sources, target))
     return cases
+
+
+def cases_of_scene(capture: Capture, usual_sources: int) -> list[ValidationCase]:
+    """Choose up to four held-out views of one scene, all seen from the same training views.
+
+    Args:
+        usual_sources: how many training views show it, evenly spread.
+    """
+    members = capture.splits.get("train", ())
+    if not members:
+        return []
+    sources = tuple(members[k] for k in spread(len(members), min(usual_sources, len(members))))
+    targets = [index for index in choose_views(capture) if index not in sources]
+    return [ValidationCase(capture.name, capture, sources, target) for target in targets]
 
 
 def _sources(capture: Capture, usual: int | None) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from sightline.training.display import short_time
 from sightline.training.interruption import StopRequests
 from sightline.training.logs import TrainingLog
 from sightline.training.loop import Ending, Loop
-from sightline.training.object_validation import ObjectValidator, choose_cases
+from sightline.training.object_validation import ObjectValidator, cases_of_scene, choose_cases
 from sightline.training.processes import Team, is_first_process, launch
 from sightline.training.settings import TrainSettings
 from sightline.training.stepping import Stepper
@@ -159,11 +159,13 @@ def _set_up(
     validator = None
     if team.first:
         settings = order.settings
-        if isinstance(capture, Capture):
-            many = run.method_info.learns != "one scene"
+        many = run.method_info.learns != "one scene"
+        usual = method.usual_sources
+        if isinstance(capture, Capture) and not (many and usual is not None):
             validator = Validator(capture, many, settings.eval_every, settings.chunk)
         else:
-            cases = choose_cases(capture, method.usual_sources)
+            of_one = isinstance(capture, Capture) and usual is not None
+            cases = cases_of_scene(capture, usual) if of_one else choose_cases(capture, usual)
             validator = ObjectValidator(cases, settings.eval_every, settings.chunk)
     loop = Loop(stepper, budget, stop, run, order.settings, log, validator)
     if state:

@@ -7,10 +7,14 @@ run = sightline.load("runs/fox")
 pictures = run.render(run.cameras("test"))
 run.evaluate()["psnr"]
 run.render_video("orbit", frames=60)
+
+chairs = sightline.load("runs/chairs")                      # of a method that generalises
+seen = chairs.see(object="1a8bbf", sources="64")            # or: chairs.see(photos=["chair.jpg"])
+pictures = seen.render(seen.cameras("orbit", frames=12))
 """
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +31,8 @@ from sightline.workflows.export import ExportResult, export_run
 from sightline.workflows.options import TrainOptions, read_layers
 from sightline.workflows.paths import choose_cameras
 from sightline.workflows.render import Rendered, render_run
-from sightline.workflows.scenes import Device, LoadedScene, load_scene
+from sightline.workflows.scenes import Device, LoadedMethod, LoadedScene, load_method, load_scene
+from sightline.workflows.shown_objects import ShownObject, show_object, show_photos
 from sightline.workflows.train import continue_with, train_method
 
 
@@ -43,6 +48,7 @@ class TrainedRun:
         self.folder = run
         self._device: Device = device
         self._loaded: dict[str | None, LoadedScene] = {}
+        self._method: LoadedMethod | None = None
 
     def __repr__(self) -> str:
         return f"TrainedRun({str(self.path)!r})"
@@ -107,6 +113,46 @@ class TrainedRun:
         """Render along a path into a video or pictures; options are those of `render_run`."""
         return render_run(self.folder, path=path, **{"device": self._device, **options})
 
+    @cached_property
+    def objects(self) -> Mapping[str, tuple[str, ...]]:
+        """Split name → ids of the objects that the run was trained beside; empty where it was one scene."""
+        record = self.folder.collection_info()
+        return {} if record is None else record.splits
+
+    def see(
+        self,
+        *,
+        object: str | None = None,
+        split: str = "test",
+        sources: str | None = None,
+        data: Path | str | None = None,
+        photos: Sequence[Path | str] = (),
+    ) -> "SeenObject":
+        """Make the scene of an object from source views, with a method that generalises.
+
+        Args:
+            object: id of the object; the first of the split where not given.
+            split: whose objects there are to choose from.
+            sources: views by number or name with commas; what is usual for the method where not given.
+            data: where the data is, if not at its recorded place.
+            photos: photos of one object instead, for methods that need no camera.
+
+        Raises:
+            InputError: no such object or view, or the method has learnt one scene.
+        """
+        if self.folder.method_info.learns == "one scene":
+            raise InputError(
+                f"{self.folder.method_name} has learnt one scene: it sees no others", fix="Use render"
+            )
+        if self._method is None:
+            self._method = load_method(self.folder, device=self._device)
+        method = self._method.method
+        if photos:
+            shown = show_photos(method, [Path(photo) for photo in photos])
+        else:
+            shown = show_object(self.folder, method, data=data, object=object, split=split, sources=sources)
+        return SeenObject(shown, self._method.see(shown.views))
+
     def export(self, kind: str, **options: Any) -> ExportResult:
         """Export a mesh, points, a volume or weights; options are those of `export_run` and of the export."""
         own = {name: options.pop(name) for name in ("out", "data", "device", "best") if name in options}
@@ -115,6 +161,41 @@ class TrainedRun:
     def evaluate(self, **options: Any) -> dict[str, Any]:
         """Score held-out views; gives what `metrics.json` holds. Options are those of `evaluate_run`."""
         return evaluate_run(self.folder, **{"device": self._device, **options}).metrics
+
+
+@dataclass(frozen=True)
+class SeenObject:
+    """An object as a method sees it from source views."""
+
+    shown: ShownObject
+    loaded: LoadedScene
+
+    @property
+    def name(self) -> str:
+        """Id of the object, or name of its first photo."""
+        return self.shown.name
+
+    @property
+    def views(self) -> Capture:
+        """The source views."""
+        return self.shown.views
+
+    @property
+    def scene(self) -> Scene:
+        """What the method made of them."""
+        return self.loaded.scene
+
+    def cameras(self, path: str = "orbit", **options: Any) -> Cameras:
+        """Make cameras of a path around the object; options are those of `ShownObject.cameras`."""
+        return self.shown.cameras(path, **options)[0]
+
+    def render(
+        self, cameras: Cameras, *, background: Sequence[float] | None = None, chunk: int | None = None
+    ) -> list[Rendering]:
+        """Render every camera (in the frame of the data) over a background colour in [0, 1], else white."""
+        colour = None if background is None else (background[0], background[1], background[2])
+        render = self.loaded.renderer(colour, chunk)
+        return [render(cameras[index]) for index in range(len(cameras))]
 
 
 def load(run: Path | str, *, device: Device = "auto") -> TrainedRun:
