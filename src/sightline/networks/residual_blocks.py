@@ -150,7 +150,7 @@ def lay_out(x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
     return channels_last(x) if narrow else x
 
 
-def channels_last(x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
-    """Lay (batch, channels, *sides) out with channels side by side, where there are two or three sides."""
+def channels_last(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Lay (batch, channels, *sides) out with channels side by side; other shapes stay as they are."""
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     return x.contiguous(memory_format=formats[x.dim()]) if x.dim() in formats else x

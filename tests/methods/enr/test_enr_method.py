@@ -1,0 +1,283 @@
+"""The contract: learning, scenes, pictures of other sizes, photos, settings of the published program."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from enr_cases import SIDE, made_capture, made_collection, small_config
+
+from method_training import Training, stop_and_resume
+from sightline.captures import Capture
+from sightline.foundation.errors import InputError
+from sightline.geometry import Cameras
+from sightline.geometry.turning_volume import turntable_poses
+from sightline.methods.base import Progress
+from sightline.methods.enr.config import INFO, EnrConfig, from_published
+from sightline.methods.enr.method import Enr
+from sightline.methods.enr.motion import move
+from sightline.methods.enr.poses import find_distance, free_motion
+from sightline.runs.settings import from_plain
+from sightline.workflows.options import read_settings
+
+
+class EnrTraining(Training):
+    method_class = Enr
+
+
+def start(seed: int) -> EnrTraining:
+    config = small_config(motion="rototranslation", learning_rate=3e-3)
+    return EnrTraining(made_collection(objects=4, views=6), config, seed, steps=150)  # type: ignore[arg-type]
+
+
+def trained_method(**changes) -> Enr:
+    torch.manual_seed(0)
+    method = Enr(small_config(**changes))
+    method.restore({"distance": 2.0, "focal": 1.1})
+    return method.eval()
+
+
+def cameras_at(*angles: float, side: int = SIDE) -> Cameras:
+    azimuth = torch.tensor(angles, dtype=torch.float64)
+    poses = turntable_poses(azimuth, 0 * azimuth + 0.3, torch.zeros(len(angles), 3).double(), 2.0)
+    return Cameras.create(poses, 1.1 * side, width=side, height=side)
+
+
+def test_it_learns_what_objects_look_like():
+    training = start(0).advance(150)
+    first, last = np.mean(training.losses[:10]), np.mean(training.losses[-10:])
+    assert last < 0.35 * first
+    # A held-out view, from one source: the object's own colour, and no other's.
+    training.method.eval()
+    errors = []
+    for number in range(4):
+        capture = made_capture(number, 6)
+        scene = training.method.encode(capture.view(1))
+        picture = training.method.render(scene, capture.cameras[3]).rgb
+        truth = torch.from_numpy(capture.images[3].copy()).float() / 255
+        errors.append(float((picture - truth)[6:10, 6:10].abs().mean()))
+    # Some motions are unlike all that were trained with.
+    assert sorted(errors)[2] < 0.12, errors
+
+
+def test_resuming_gives_the_same_steps():
+    through, resumed = stop_and_resume(start, before=3, after=4)
+    assert resumed.losses[-4:] == through.losses[-4:]
+    for a, b in zip(through.method.parameters(), resumed.method.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_losses_of_a_step():
+    method = Enr(small_config(motion="rototranslation"))
+    objects = method.prepare(made_collection(objects=2, views=6))
+    batch = next(method.batches(objects, torch.Generator().manual_seed(0)))
+    losses = method(batch, Progress(0, 0.0))
+    wanted = losses["l1"] + 0.05 * losses["dissimilarity"]
+    assert losses["loss"].item() == pytest.approx(wanted.item(), rel=1e-6)
+    with torch.no_grad():
+        volumes = method.network.infer(batch.pictures)
+        pictures = method.network.show(move(volumes[[1, 0, 3, 2]], batch.motions))
+    assert (pictures - batch.pictures).abs().mean().item() == pytest.approx(losses["l1"].item(), rel=1e-5)
+
+
+def test_many_cameras_at_once_are_the_single_ones_and_the_plain_network():
+    method = trained_method(motion="rototranslation")
+    capture = made_capture(1, 6)
+    scene = method.encode(capture.view(2))
+    cameras = cameras_at(0.0, 0.5, 2.0)
+    together = method.render_many(scene, cameras, batch=2)
+    for position in range(3):
+        single = method.render(scene, cameras[position])
+        assert torch.allclose(together[position], single.rgb, atol=1e-6)
+        assert (single.depth, single.opacity) == (None, None)
+    picture = torch.from_numpy(capture.images[2].copy()).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        moved = move(method.network.infer(picture).expand(3, -1, -1, -1, -1), scene.motions(cameras))
+        plain = method.network.show(moved).permute(0, 2, 3, 1)
+    assert torch.allclose(together, plain, atol=1e-5)
+
+
+def test_the_source_camera_moves_nothing():
+    method = trained_method(motion="rototranslation")
+    capture = made_capture(1, 6)
+    scene = method.encode(capture.view(2))
+    assert torch.allclose(scene.motions(capture.cameras[2]), torch.eye(3, 4), atol=1e-6)
+    assert scene.capabilities == {"rgb"}
+
+
+def test_free_motions_are_those_of_cameras():
+    method = trained_method(motion="rototranslation")
+    azimuth, elevation = torch.tensor([0.4]).double(), torch.tensor([0.2]).double()
+    shift = torch.tensor([[0.1, -0.2, 0.3]]).double()
+    nothing = torch.zeros(1).double()
+    source = made_capture(0, 3).view(1)
+    at_rest = turntable_poses(nothing, nothing, 0 * shift, 2.0)
+    moved = turntable_poses(azimuth, elevation, shift, 2.0)
+    poses = Cameras.create(torch.cat([at_rest, moved]), 20.0, width=SIDE, height=SIDE)
+    scene = method.encode(Capture(**{**vars(source), "cameras": poses[0]}))
+    free = free_motion(azimuth, elevation, shift)
+    assert torch.allclose(scene.motions(poses[1]), free.float(), atol=1e-6)
+    assert torch.allclose(scene.pictures(free)[0], method.render(scene, poses[1]).rgb, atol=1e-6)
+
+
+def test_weights_that_change_change_the_pictures():
+    method = trained_method()
+    source = made_capture(0, 3).view(1)
+    before = method.render(method.encode(source), cameras_at(0.5)).rgb
+    with torch.no_grad():
+        for parameter in method.network.transform_2d.parameters():
+            parameter.mul_(1.3)
+    after = method.render(method.encode(source), cameras_at(0.5)).rgb
+    assert not torch.allclose(before, after, atol=1e-3)
+
+
+@pytest.mark.parametrize("motion", ["rotation", "translation"])
+def test_what_is_left_out_is_told(motion, caplog):
+    method = Enr(small_config(motion=motion))
+    objects = method.prepare(made_collection(objects=2, views=6))
+    what = "shifts" if motion == "rotation" else "turns"
+    assert f"The cameras' {what} are left out" in caplog.text
+    motions = next(method.batches(objects, torch.Generator().manual_seed(0))).motions
+    left = motions[:, :, 3] if motion == "rotation" else motions[:, :, :3] - torch.eye(3)
+    assert left.abs().max() < 1e-6
+    assert (motions - torch.eye(3, 4)).abs().max() > 0.05
+
+
+def test_units_of_shifts():
+    method = trained_method(motion="translation", units_per_half_width=4.0)
+    shift = torch.tensor([[0.0, 0, 0], [0.2, 0.4, -0.8]]).double()
+    nothing = torch.zeros(2).double()
+    cameras = Cameras.create(turntable_poses(nothing, nothing, shift, 2.0), 20.0, width=SIDE, height=SIDE)
+    source = made_capture(0, 3).view(1)
+    scene = method.encode(Capture(**{**vars(source), "cameras": cameras[0]}))
+    assert scene.motions(cameras[1])[0, :, 3].tolist() == pytest.approx([0.05, 0.1, -0.2])
+
+
+def test_how_far_the_cameras_are():
+    still, shifted = made_capture(0, 6, shifts=False), made_capture(0, 6)
+    config = small_config(distance=None)
+    assert find_distance(still, config) == pytest.approx(2.0)
+    assert find_distance(shifted, config) is None
+    assert find_distance(Capture(**{**vars(shifted), "extras": {"distance": 3}}), config) == 3.0
+    with pytest.raises(InputError, match="--distance"):
+        Enr(small_config(distance=None, motion="rototranslation")).prepare(shifted)
+
+
+def test_sources_that_are_refused():
+    method = trained_method()
+    capture = made_capture(0, 6)
+    with pytest.raises(InputError, match="from one source view, not from 6"):
+        method.encode(capture)
+    with pytest.raises(InputError, match="not from 0"):
+        method.encode(None)
+    with pytest.raises(InputError, match=r"32x32 pixels, and this network takes 16x16.*--downscale 2"):
+        method.encode(made_capture(0, 3, side=32).view(0))
+    scene = method.encode(capture.view(0))
+    wide = Cameras.create(cameras_at(0.0).c2w, 20.0, width=32, height=16)
+    with pytest.raises(InputError, match="square pictures"):
+        method.render(scene, wide)
+
+
+def test_pictures_of_other_sizes_are_resized_when_asked_for():
+    method = trained_method(resize=True)
+    scene = method.encode(made_capture(0, 3, side=32).view(0))
+    small, large = (method.render(scene, cameras_at(0.2, side=side)).rgb for side in (SIDE, 2 * SIDE))
+    assert large.shape == (32, 32, 3)
+    averaged = large.view(SIDE, 2, SIDE, 2, 3).mean((1, 3))
+    assert float((averaged - small).abs().mean()) < 0.4 * float(small.std())
+
+
+def test_a_photo_becomes_a_source_view(caplog):
+    method = trained_method()
+    photo = np.full((30, 50, 4), 90, np.uint8)
+    photo[..., 3] = 255
+    views = method.views_of_photos([photo])
+    assert views.images[0].shape == (16, 16, 3)
+    assert (views.images[0] == 90).all()
+    assert torch.allclose(views.cameras.centres[0], torch.tensor([0, 2.0, 0]).double())
+    assert float(views.cameras.fx[0]) == pytest.approx(1.1 * 16)
+    assert torch.allclose(method.encode(views).motions(views.cameras), torch.eye(3, 4), atol=1e-6)
+    method.views_of_photos([photo[:8, :8]])
+    assert "is enlarged to 16x16" in caplog.text
+    with pytest.raises(InputError, match="one photo, and 2 are given"):
+        method.views_of_photos([photo, photo])
+
+
+def test_bfloat16_is_close_to_float32():
+    capture = made_capture(1, 6)
+    pictures = []
+    for precision in ("float32", "bfloat16"):
+        method = trained_method(network_precision=precision)
+        pictures.append(method.render(method.encode(capture.view(1)), capture.cameras[4]).rgb)
+    assert pictures[1].dtype == torch.float32
+    assert 0 < float((pictures[0] - pictures[1]).abs().max()) < 0.05
+
+
+def test_the_rate_falls_along_half_a_cosine():
+    method = Enr(small_config(final_rate=0.1))
+    schedule = method.optimisers()[0].schedule
+    rates = [schedule(Progress(0, fraction)) for fraction in (0.0, 0.5, 1.0)]
+    assert rates == pytest.approx([1.0, 0.55, 0.1])
+
+
+def test_settings_of_the_published_program(tmp_path, caplog):
+    document = {
+        "id": "chairs",
+        "path_to_data": "chairs-train",
+        "batch_size": 8,
+        "lr": 1e-3,
+        "epochs": 100,
+        "loss_type": "l2",
+        "ssim_loss_weight": 0,
+        "img_shape": [3, 64, 64],
+        "channels_2d": [64, 64, 128, 128, 128, 128, 256, 256, 128, 128, 128],
+        "num_channels_inv_projection": [256, 512, 1024],
+        "mode": "nearest",
+    }
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(document))
+    shared, own = read_settings(path, INFO)
+    assert shared == {}
+    config = from_plain(EnrConfig, own)
+    assert (config.batch_size, config.learning_rate, config.loss, config.ssim_weight) == (8, 1e-3, "l2", 0)
+    assert (config.image_size, config.interpolation) == (64, "nearest")
+    assert "Not taken from the file: id, path_to_data, epochs" in caplog.text
+    assert from_published({"batch_size": 4}) is None
+    path.write_text(json.dumps({**document, "chanels_3d": [1]}))
+    with pytest.raises(InputError, match="Unknown settings chanels_3d"):
+        read_settings(path, INFO)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 5}, "made of pairs"),
+        ({"strides_2d": (1, 3, 1)}, "1, 2 or -2"),
+        ({"strides_3d": (1, 2, 1, 1)}, "As many blocks"),
+        ({"channels_inverse_projection": (16, 30)}, "not divided by the depth"),
+        ({"learning_rate": 0}, "--learning-rate"),
+        ({"final_rate": 0}, "--final-rate"),
+        ({"crop": 0}, "--crop"),
+    ],
+)
+def test_settings_that_make_no_sense(changes, message):
+    with pytest.raises(InputError, match=message):
+        small_config(**changes)
+
+
+def test_channel_lists_that_do_not_go_together():
+    with pytest.raises(InputError, match="cannot turn 8 channels into 12"):
+        Enr(small_config(channels_2d=(8, 12, 16), strides_2d=(2, 1, 1), channels_3d=(8, 12, 12, 8)))
+    with pytest.raises(InputError, match="3 channels and 2 strides"):
+        Enr(small_config(strides_2d=(1, 2)))
+
+
+@pytest.mark.parametrize("name", [name for name in INFO.presets])
+def test_presets_can_be_built(name):
+    config = INFO.build_config(name)
+    volume = config.volume_size
+    assert volume == config.image_size // 4
+    assert math.isclose(config.units_per_half_width, 1.0)
+    with torch.device("meta"):
+        assert sum(p.numel() for p in Enr(config).parameters()) > 1e6
