@@ -37,7 +37,9 @@ def orbit_poses(
 def srn_spiral(count: int, distance: float) -> np.ndarray:
     """The test cameras of SRN: an Archimedean spiral from the horizon to the zenith in 20 radians."""
     part = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
-    return orbit_poses(SRN_TURNS * (1 - part), math.pi / 2 * part, distance)
+    azimuths = SRN_TURNS * (1 - part)
+    azimuths[part == 1] = math.pi / 2  # at the zenith, where any would do, the published one
+    return orbit_poses(azimuths, math.pi / 2 * part, distance)
 
 
 def upper_hemisphere(generator: np.random.Generator, count: int, distance: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Mesh files (OBJ, PLY, GLB, GLTF, OFF, STL) as parts with textures, and finding them in a folder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 from sightline.foundation.errors import InputError
 from sightline.synthesis import textures
 from sightline.synthesis.description import Material, Part
-from sightline.synthesis.meshes import Mesh
 from sightline.synthesis.solids import shaded
 
 SUFFIXES = (".obj", ".ply", ".glb", ".gltf", ".off", ".stl")
@@ -18,6 +17,9 @@ _SHAPENET_FILE = "models/model_normalized.obj"
 _MOST_TEXELS = 512
 _CREASE = 76.0
 """degrees above which an edge is sharp: 1.32645 radians, as in the sets of Equivariant Neural Rendering"""
+_BROKEN = "Export it again, remove it, or add --skip-broken"
+_UNSTATED = (102, 102, 102)
+"""the colour that trimesh gives where a file says none"""
 _GREY = (0.72, 0.72, 0.72)
 
 
@@ -33,30 +35,21 @@ class MeshFile:
 
 
 def find_meshes(folder: Path) -> list[MeshFile]:
-    """Find the meshes in a folder, sorted.
+    """Find the meshes in a folder and those below, sorted.
 
-    Three layouts are understood: ShapeNet's (CATEGORY/ID/models/model_normalized.obj), one folder for each
-    category, and files directly in the folder.
+    Each is of the category that its folder is named after; in ShapeNet's layout
+    (CATEGORY/ID/models/model_normalized.obj) that is two folders further up.
 
     Raises:
         InputError: the folder does not exist, or holds no mesh.
     """
     if not folder.is_dir():
         raise InputError("The folder of meshes does not exist", where=folder)
-    shapenet = sorted(folder.rglob(_SHAPENET_FILE))
-    if shapenet:
-        found = [(path, path.parents[1].name, path.parents[2].name) for path in shapenet]
-        found = [
-            (path, id, folder.name if place == folder.parent.name else place) for path, id, place in found
-        ]
-    else:
-        files = sorted(
-            path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-        )
-        found = [
-            (path, "-".join(path.relative_to(folder).with_suffix("").parts), path.parent.name)
-            for path in files
-        ]
+    found = [
+        _named(path, folder)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+    ]
     if not found:
         raise InputError(
             "The folder holds no meshes",
@@ -72,6 +65,13 @@ def find_meshes(folder: Path) -> list[MeshFile]:
     return meshes
 
 
+def _named(path: Path, root: Path) -> tuple[Path, str, str]:
+    """Give a file with its id and category."""
+    if path.as_posix().endswith(f"/{_SHAPENET_FILE}"):
+        return path, path.parents[1].name, path.parents[2].name
+    return path, "-".join(path.relative_to(root).with_suffix("").parts), path.parent.name
+
+
 def load_parts(path: Path, up: str = "y") -> tuple[Part, ...]:
     """Read a mesh file with its textures and colours, turned so that z points up.
 
@@ -85,29 +85,63 @@ def load_parts(path: Path, up: str = "y") -> tuple[Part, ...]:
     import trimesh
 
     try:
-        loaded = trimesh.load(path, force="scene", process=False)
+        loaded = trimesh.load(path, force="scene", process=False, resolver=_resolver(path))
     except Exception as error:  # trimesh passes on whatever its many parsers raise
         raise InputError(f"The mesh cannot be read ({type(error).__name__}: {error})", where=path) from error
     geometries = [part for part in _geometries(loaded) if len(getattr(part, "faces", ()))]
     if not geometries:
-        raise InputError("The mesh has no faces", where=path, fix="Remove the file, or add --skip-broken")
+        raise InputError("The mesh has no faces", where=path, fix=_BROKEN)
+    # Those with textures first: of faces that lie in one place, the first stays.
+    geometries.sort(key=lambda part: _image(part.visual) is None)
     turn = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]]) if up == "y" else np.eye(3)
-    parts = []
-    for index, geometry in enumerate(geometries):
-        vertices = np.asarray(geometry.vertices, dtype=np.float64)
-        faces = np.asarray(geometry.faces, dtype=np.int64)
-        used = vertices[faces]
-        if not np.isfinite(used).all():
-            raise InputError(
-                "The mesh has points that are not finite numbers",
-                where=path,
-                fix="Export it again, remove it, or add --skip-broken",
-            )
-        if np.ptp(used.reshape(-1, 3), axis=0).max() > 0:
-            parts += _parts(f"part {index}", vertices @ turn.T, faces, geometry.visual)
-    if not parts:
-        raise InputError("The mesh has no extent", where=path, fix="Remove the file, or add --skip-broken")
+    surfaces = [
+        (np.asarray(part.vertices, dtype=np.float64) @ turn.T, np.asarray(part.faces, dtype=np.int64))
+        for part in geometries
+    ]
+    corners = np.concatenate([vertices[faces] for vertices, faces in surfaces])
+    if not np.isfinite(corners).all():
+        raise InputError("The mesh has points that are not finite numbers", where=path, fix=_BROKEN)
+    kept = _drawn(corners)
+    if not kept.any():
+        raise InputError("The mesh has no extent", where=path, fix=_BROKEN)
+    parts, start = [], 0
+    for index, ((vertices, faces), geometry) in enumerate(zip(surfaces, geometries, strict=True)):
+        mine = kept[start : start + len(faces)]
+        start += len(faces)
+        if mine.any():
+            parts.append(_part(f"part {index}", vertices, faces, mine, geometry.visual))
     return tuple(parts)
+
+
+def _resolver(path: Path) -> Any:
+    """What finds the textures of a mesh: beside it, or in the folder above, as in ShapeNet's layout."""
+    from trimesh.resolvers import FilePathResolver
+
+    class Nearby(FilePathResolver):
+        def get(self, name: str) -> bytes:
+            found = (path.parent / name.strip()).resolve()
+            if found.is_relative_to(path.parent.parent.resolve()) and found.is_file():
+                return found.read_bytes()
+            return super().get(name)
+
+    return Nearby(str(path))
+
+
+def _drawn(corners: np.ndarray) -> np.ndarray:
+    """Tell which triangles (m, 3, 3) have an area and no earlier twin in the same place, as many meshes have.
+
+    Twins that look the other way serve programs that draw one side; here they would speckle.
+    """
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    extent = np.ptp(corners.reshape(-1, 3), axis=0).max()
+    if extent == 0 or areas.max() == 0:
+        return np.zeros(len(corners), dtype=bool)
+    places = np.rint((corners - corners.reshape(-1, 3).min(axis=0)) / (extent * 1e-6)).astype(np.int64)
+    points = np.sort(places @ np.array([1, 1 << 21, 1 << 42]), axis=1)
+    _, first = np.unique(points, axis=0, return_index=True)
+    kept = np.zeros(len(corners), dtype=bool)
+    kept[first] = True
+    return kept & (areas > 1e-10 * areas.max())
 
 
 def _geometries(scene: Any) -> Sequence[Any]:
@@ -115,30 +149,20 @@ def _geometries(scene: Any) -> Sequence[Any]:
     return dump if isinstance(dump, list | tuple) else [dump]
 
 
-def _parts(name: str, vertices: np.ndarray, faces: np.ndarray, visual: Any) -> list[Part]:
-    """One part for a texture, or one for each colour of faces (vertices' colours are averaged)."""
-    areas = np.linalg.norm(
-        np.cross(
-            vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]]
-        ),
-        axis=1,
-    )
-    faces, kept = faces[areas > 1e-10 * areas.max()], areas > 1e-10 * areas.max()
-    mesh = shaded(vertices, faces, _CREASE)
-    uv = getattr(visual, "uv", None)
-    image = _image(visual)
+def _part(name: str, vertices: np.ndarray, faces: np.ndarray, kept: np.ndarray, visual: Any) -> Part:
+    """Make a part with the texture of a mesh, or one with patches of its colours (vertices' are averaged)."""
+    mesh = shaded(vertices, faces[kept], _CREASE)
+    uv, image = getattr(visual, "uv", None), _image(visual)
     if image is not None and uv is not None and len(uv) == len(vertices) and np.isfinite(uv).all():
-        mapped = Mesh(
-            mesh.vertices, mesh.faces, mesh.normals, np.asarray(uv, np.float32)[faces].reshape(-1, 2)
-        )
-        return [Part(name=name, mesh=mapped, material=Material(texture=image))]
+        mapped = np.asarray(uv, np.float32)[faces[kept]].reshape(-1, 2)
+        return Part(name=name, mesh=replace(mesh, uvs=mapped), material=Material(texture=image))
     colours = _face_colours(visual, len(kept))
     if colours is None:
         plain = textures.plain(_main_colour(visual))
-        return [Part(name=name, mesh=mesh, material=Material(texture=plain))]
+        return Part(name=name, mesh=mesh, material=Material(texture=plain))
     palette, uvs = _painted(colours[kept])
-    painted = Mesh(mesh.vertices, mesh.faces, mesh.normals, np.repeat(uvs, 3, axis=0).astype(np.float32))
-    return [Part(name=name, mesh=painted, material=Material(texture=palette))]
+    painted = replace(mesh, uvs=np.repeat(uvs, 3, axis=0).astype(np.float32))
+    return Part(name=name, mesh=painted, material=Material(texture=palette))
 
 
 def _painted(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -175,7 +199,7 @@ def _image(visual: Any) -> np.ndarray | None:
 def _main_colour(visual: Any) -> tuple[float, float, float]:
     material = getattr(visual, "material", None)
     colour = getattr(material, "main_color", None)
-    if colour is None:
+    if colour is None or tuple(np.asarray(colour).reshape(-1)[:3]) == _UNSTATED:
         return _GREY
     red, green, blue = (float(value) / 255 for value in np.asarray(colour).reshape(-1)[:3])
     return red, green, blue

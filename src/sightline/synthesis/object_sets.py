@@ -193,14 +193,7 @@ def _from_meshes(
     layout: str, wanted: dict[str, int | None], folder: Path, up: str, seed: int, diagonal: float
 ) -> tuple[dict[str, list[Item]], dict[str, object]]:
     found = find_meshes(folder)
-    if wanted["train"] is None:
-        rest = {split: share for split, share in _MESH_SHARES.items() if wanted[split] is None}
-        given = sum(number for number in wanted.values() if number is not None)
-        train = math.floor((len(found) - given) / (1 + sum(rest.values())))
-        wanted = {**wanted, "train": max(1, train - (len(rest) if train > len(rest) else 0))}
-        if len(found) < 3:
-            wanted |= {split: wanted[split] or 0 for split in rest}
-    counts = _counts(wanted, len(found))
+    counts = _counts(wanted, 0) if wanted["train"] is not None else _shares(wanted, len(found))
     if sum(counts.values()) > len(found):
         listing = ", ".join(f"{number} to {split}" for split, number in counts.items())
         raise InputError(
@@ -219,6 +212,16 @@ def _from_meshes(
         ]
     ids = zlib.crc32("\n".join(mesh.id for mesh in found).encode())
     return splits, {"meshes": {"folder": folder.name, "files": len(found), "ids": ids, "up": up}}
+
+
+def _shares(wanted: dict[str, int | None], count: int) -> dict[str, int]:
+    """Share meshes out: those that nobody asked for by number go to training, but a tenth and a fifth."""
+    found = {"train": count}
+    for split, share in _MESH_SHARES.items():
+        number = wanted[split]
+        found[split] = (max(1, round(share * count)) if count >= 3 else 0) if number is None else number
+        found["train"] -= found[split]
+    return {**found, "train": max(1, found["train"])}
 
 
 def _mesh_item(

@@ -158,5 +158,7 @@ def _add_desk_lamp(draw: Draw, parts: Parts) -> None:
     # The head hangs from the wrist by its upper end, its opening forward and down.
     tilt = rotation("x", draw.between(15, 60)) @ translation(0, 0, -tall)
     parts.add("head", metal, head.transformed(translation(*wrist) @ tilt))
+    socket = solids.rod((0, 0, 0.4 * tall), (0, 0, 0.83 * tall), 0.6 * narrow)
+    parts.add("joints", joints, socket.transformed(translation(*wrist) @ tilt))
     bulb = meshes.sphere(0.55 * narrow + 0.012, 16).transformed(translation(0, 0, 0.3 * tall))
     parts.add("bulb", plain(_BULB), bulb.transformed(translation(*wrist) @ tilt))

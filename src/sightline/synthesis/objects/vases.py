@@ -90,7 +90,7 @@ def _add_twigs(draw: Draw, parts: Parts, opening: float, height: float) -> None:
         angle, reach = draw.between(0, 2 * np.pi), draw.between(0.02, 0.14)
         heading = np.array([np.cos(angle), np.sin(angle), 0])
         rise = height * draw.between(0.35, 0.75)
-        start = np.array([0, 0, 0.3 * height])
+        start = np.array([0, 0, 0.12 * height])
         rim = 0.6 * (opening - 0.01) * heading + [0, 0, height]
         end = rim + reach * heading + [0, 0, rise]
         parts.add(
