@@ -21,6 +21,8 @@ from sightline.media.panels import Tile, draw_sheet, shrink_to_width
 MOST_PICTURES = 2000
 """views of an evaluation whose pictures are written"""
 _SHOWN_SOURCES = 3
+_LEAST_WIDTH = 128
+"""smaller pictures are enlarged in panels, pixels staying squares, so that captions have room"""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _source_tiles(capture: Capture, sources: Sequence[int], background: Backgrou
     chosen = sources[:_SHOWN_SOURCES]
     stems = file_stems([capture.image_names[index] for index in chosen])
     return [
-        Tile(to_uint8(truth_picture(capture, index, background)), stem)
+        _tile(to_uint8(truth_picture(capture, index, background)), stem)
         for index, stem in zip(chosen, stems, strict=True)
     ]
 
@@ -118,7 +120,12 @@ def _row(
     error = colour_error(np.nan_to_num(prediction), truth, ERROR_SCALE)
     return [
         *sources,
-        Tile(to_uint8(truth), stem),
-        Tile(to_uint8(prediction), caption(scores)),
-        Tile(error),
+        _tile(to_uint8(truth), stem),
+        _tile(to_uint8(prediction), caption(scores)),
+        _tile(error),
     ]
+
+
+def _tile(image: np.ndarray, text: str = "") -> Tile:
+    factor = -(-_LEAST_WIDTH // image.shape[1])
+    return Tile(image.repeat(factor, 0).repeat(factor, 1), text)
