@@ -236,7 +236,8 @@ class _Production:
             return
         opened = self._open[name]
         if outcome.broken is not None:
-            shutil.rmtree(opened.folder, ignore_errors=True)
+            if name != HERE:
+                shutil.rmtree(opened.folder, ignore_errors=True)
             del self._open[name]
             self._drop(name, opened.missing, outcome.broken)
             return
