@@ -67,7 +67,7 @@ def _settings(tensors: Mapping[str, Any], where: Path) -> dict[str, Any]:
         "use_encoder": any(name.startswith(_ENCODERS[0]) for name in tensors),
     }
     # The feature enters every block before the views are joined.
-    if entries < blocks:
+    if 0 < entries < blocks:
         settings["combine_layer"] = entries
     if settings["use_encoder"]:
         stage = _count(tensors, r"encoder\.model\.layer3\.(\d+)\.conv1\.weight")
