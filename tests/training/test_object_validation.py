@@ -39,6 +39,17 @@ def test_validation_objects_come_before_test_objects() -> None:
     assert [case.name for case in cases] == ["a1"]
 
 
+def test_held_out_views_of_objects_that_are_trained_on() -> None:
+    capture = ball("scene", 3)
+    capture = type(capture)(**{**vars(capture), "splits": {"train": (1, 2, 5), "val": (), "test": (0, 3)}})
+    entry = CollectionObject("scene", "", lambda: capture)
+    splits = {"train": ("scene",), "test": ("scene",)}
+    (case,) = choose_cases(Collection(name="c", objects=[entry], splits=splits), 1)
+    assert (case.sources, case.target) == ((2,), 3)
+    (case,) = choose_cases(Collection(name="c", objects=[entry], splits=splits), None)
+    assert (case.sources, case.target) == ((1, 2, 5), 3)
+
+
 def test_all_training_views_of_an_object_are_sources_where_that_is_usual() -> None:
     capture = ball("scene", 3)
     capture = type(capture)(**{**vars(capture), "splits": {"train": (1, 2, 5), "val": (), "test": (0, 3, 4)}})

@@ -108,7 +108,8 @@ def choose_cases(collection: Collection, usual_sources: int | None) -> list[Vali
     """Choose objects of the split `val`, else of `test`, evenly spread; empty where both hold none.
 
     Sources are evenly spread over the views of an object, or its training views where a method takes all of
-    them; the target is another view, at another place of the list for each object.
+    them; the target is another view, at another place of the list for each object. Of an object that is
+    trained on too, sources are training views, and the target is one that is held out, where there are such.
 
     Args:
         usual_sources: how many views show an object; None for all its training views.
@@ -121,8 +122,13 @@ def choose_cases(collection: Collection, usual_sources: int | None) -> list[Vali
     chosen = [members[k] for k in spread(len(members), min(MOST_CASES, len(members)))]
     for number, entry in enumerate(chosen):
         capture = open_split(entry, split) if usual_sources is not None else entry.open()
-        sources = _sources(capture, usual_sources)
-        targets = [index for index in range(len(capture)) if index not in sources]
+        held_out = _held_out(capture) if entry.id in collection.splits.get("train", ()) else ()
+        if held_out and usual_sources is not None:
+            members = capture.splits["train"]
+            sources = tuple(members[k] for k in spread(len(members), min(usual_sources, len(members))))
+        else:
+            sources = _sources(capture, usual_sources)
+        targets = [index for index in held_out or range(len(capture)) if index not in sources]
         if sources and targets:
             target = targets[spread(len(targets), len(chosen))[number]]
             cases.append(ValidationCase(entry.id, capture, sources, target))
@@ -141,6 +147,13 @@ def cases_of_scene(capture: Capture, usual_sources: int) -> list[ValidationCase]
     sources = tuple(members[k] for k in spread(len(members), min(usual_sources, len(members))))
     targets = [index for index in choose_views(capture) if index not in sources]
     return [ValidationCase(capture.name, capture, sources, target) for target in targets]
+
+
+def _held_out(capture: Capture) -> tuple[int, ...]:
+    """Give the views that are for validation or testing, where others are for training."""
+    training = set(capture.splits.get("train", ()))
+    held = {index for split in _LISTED_SPLITS for index in capture.splits.get(split, ())} - training
+    return tuple(sorted(held)) if training else ()
 
 
 def _sources(capture: Capture, usual: int | None) -> tuple[int, ...]:
