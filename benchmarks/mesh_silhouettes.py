@@ -9,6 +9,7 @@ split, and what they cover is compared with where the photo's alpha is above one
 import argparse
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from sightline.workflows.export import export_run
 
 
 def draw(mesh: trimesh.Trimesh, camera: Cameras) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a mesh with its vertices' colours: picture (h, w, 3) on white in [0, 1], and what it covers."""
+    """Draw a mesh with its colours or texture: picture (h, w, 3) on white in [0, 1], and what it covers."""
     width, height = int(camera.width[0]), int(camera.height[0])
     pixels, depth = camera.project(torch.from_numpy(np.array(mesh.vertices)), 0)
     at, away = pixels.numpy(), depth.numpy()
@@ -35,7 +36,7 @@ def draw(mesh: trimesh.Trimesh, camera: Cameras) -> tuple[np.ndarray, np.ndarray
     faces = faces[(away[faces] > 1e-6).all(-1)]
     nearest = np.full(width * height, np.inf)
     picture = np.ones((width * height, 3))
-    colours = np.asarray(mesh.visual.vertex_colors)[:, :3] / 255  # pyright: ignore
+    values, colour_of = painted(mesh)
     for index, face, weights in covered_pixels(at[faces], width, height):
         # Barycentric coordinates of the picture are those of 1 / depth.
         inverse = weights / away[faces[face]]
@@ -46,8 +47,24 @@ def draw(mesh: trimesh.Trimesh, camera: Cameras) -> tuple[np.ndarray, np.ndarray
         index, face, inverse, z = index[front], face[front], inverse[front], z[front]
         # Of several writes to one pixel the last one, the nearest, stays.
         nearest[index] = z
-        picture[index] = np.einsum("nk,nkc->nc", inverse * z[:, None], colours[faces[face]])
+        picture[index] = colour_of(np.einsum("nk,nkc->nc", inverse * z[:, None], values[faces[face]]))
     return picture.reshape(height, width, 3), np.isfinite(nearest).reshape(height, width)
+
+
+def painted(mesh: trimesh.Trimesh) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """What vertices hold, to be interpolated: colours or places in the texture; and its colour in [0, 1]."""
+    visual: Any = mesh.visual
+    if visual.kind != "texture":
+        return np.asarray(visual.vertex_colors)[:, :3] / 255, lambda colours: colours
+    texture = np.asarray(visual.material.baseColorTexture.convert("RGB")) / 255
+    size = np.array([texture.shape[1], texture.shape[0]])
+
+    def colour_of(uv: np.ndarray) -> np.ndarray:
+        # trimesh counts v from the bottom.
+        column, row = np.clip((np.stack([uv[:, 0], 1 - uv[:, 1]], -1) * size).astype(int), 0, size - 1).T
+        return texture[row, column]
+
+    return np.asarray(visual.uv), colour_of
 
 
 def overlap(covered: np.ndarray, mask: np.ndarray) -> float:

@@ -180,6 +180,7 @@ class Nerf(Method):
         }
         if len(errors) > 1:
             losses["psnr_coarse"] = -10 * torch.log10(errors[0])
+            losses |= {"loss_coarse": errors[0], "loss_fine": errors[1]}
         return losses
 
     def _guided_losses(
