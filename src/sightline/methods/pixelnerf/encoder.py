@@ -55,7 +55,7 @@ class GlobalEncoder(nn.Module):
         if config.global_width != CHANNELS[-1]:
             self.fc = nn.Linear(CHANNELS[-1], config.global_width)
 
-    def forward(self, images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views width"]:
+    def forward(self, images: Float[Tensor, "views 3 height width"]) -> Float[Tensor, "views features"]:
         """Encode pictures in [-1, 1]."""
         feature = self.model(images)[-1].mean((-2, -1))
         return feature if self.fc is None else self.fc(feature)
