@@ -161,12 +161,14 @@ def _set_up(
         settings = order.settings
         many = run.method_info.learns != "one scene"
         usual = method.usual_sources
-        if isinstance(capture, Capture) and not (many and usual is not None):
-            validator = Validator(capture, many, settings.eval_every, settings.chunk)
-        else:
-            of_one = isinstance(capture, Capture) and usual is not None
-            cases = cases_of_scene(capture, usual) if of_one else choose_cases(capture, usual)
+        if not isinstance(capture, Capture):
+            cases = choose_cases(capture, usual)
             validator = ObjectValidator(cases, settings.eval_every, settings.chunk)
+        elif many and usual is not None:
+            cases = cases_of_scene(capture, usual)
+            validator = ObjectValidator(cases, settings.eval_every, settings.chunk)
+        else:
+            validator = Validator(capture, many, settings.eval_every, settings.chunk)
     loop = Loop(stepper, budget, stop, run, order.settings, log, validator)
     if state:
         loop.restore(state)
