@@ -38,8 +38,8 @@ class MethodInfo:
     default_steps: int | None = None
     """the same in steps, for methods whose schedule is published in steps"""
     translate: str | None = None
-    """'module:function' that turns what a settings file of the published program holds, by name, into settings of
-    the configuration: called with that and the file's path, it gives all others back as they are"""
+    """'module:function' that turns what a settings file of the published program holds, by name, into
+    settings of the configuration: called with that and the file's path, it gives the rest back as it is"""
 
     def config_class(self) -> type:
         """Import the configuration class."""

@@ -256,8 +256,8 @@ def test_settings_of_the_published_program(tmp_path, caplog):
         ({"strides_2d": (1, 3, 1)}, "1, 2 or -2"),
         ({"strides_3d": (1, 2, 1, 1)}, "As many blocks"),
         ({"channels_inverse_projection": (16, 30)}, "not divided by the depth"),
-        ({"learning_rate": 0}, "--learning-rate"),
-        ({"final_rate": 0}, "--final-rate"),
+        ({"learning_rate": 0.0}, "--learning-rate"),
+        ({"final_rate": 0.0}, "--final-rate"),
         ({"crop": 0}, "--crop"),
     ],
 )
