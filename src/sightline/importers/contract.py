@@ -37,6 +37,8 @@ class Reading:
     tensor of the file that is missing, not known, or of another shape"""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """of the method's configuration, as the file has them"""
+    exact: Mapping[str, Any] = field(default_factory=dict)
+    """settings by which the method computes as the program does, where that is not its fastest way"""
     fixed: frozenset[str] = frozenset()
     """those of the settings that follow from the weights, so that no other value would fit"""
     told: tuple[str, ...] = ()

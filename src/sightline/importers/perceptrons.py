@@ -154,6 +154,7 @@ class Perceptrons:
             method="nerf",
             preset=self.preset,
             settings={**(settings or {}), **self.settings},
+            exact={"layer_precision": "float32"},
             fixed=self.fixed,
             weights=self.weights,
             told=TOLD,

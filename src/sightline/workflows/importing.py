@@ -117,7 +117,7 @@ def _complete(
     info: MethodInfo, reading: Reading, preset: str, given: Mapping[str, Any], paths: Sequence[Path]
 ) -> Any:
     """The configuration: preset, file, then what is given, which may not contradict the weights."""
-    base = info.build_config(preset)
+    base = info.build_config(preset, **reading.exact)
     of_file = from_plain(type(base), reading.settings, where=paths[0], base=base)
     complete = from_plain(type(base), given, base=of_file)
     refuse_not_finite(complete)
