@@ -19,7 +19,7 @@ from sightline.media.images import to_uint8, write_png
 from sightline.media.panels import Tile, draw_sheet
 from sightline.runs.run import Run
 from sightline.synthesis.scenes import make_still_life
-from sightline.workflows.api import train
+from sightline.workflows.api import load, train
 from sightline.workflows.evaluate import one_scene
 from sightline.workflows.export import export_run
 
@@ -125,7 +125,20 @@ def main() -> None:
             [[Tile(to_uint8(picture)) for picture in pictures]], headings=["along x", "along y", "along z"]
         ),
     )
-    for name in ("mesh", "points", "volume"):
+
+    sizes = {}
+    columns = {
+        "photo": photos,
+        "run": [seen.rgb.numpy() for seen in load(run.path).render(views.cameras[chosen])],
+    }
+    for name, options in {"file": {}, "file, 16 bits": {"half": True}}.items():
+        path = made / f"scene{len(sizes)}.sightline"
+        export_run(run, "weights", options, out=path)
+        sizes[name] = path.stat().st_size / 2**20
+        columns[name] = [seen.rgb.numpy() for seen in load(path).render(views.cameras[chosen])]
+    write_png(arguments.out / "export_weights.png", sheet(columns))
+    print(", ".join(f"{name}: {size:.1f} MiB" for name, size in sizes.items()))
+    for name in ("mesh", "points", "volume", "weights"):
         print(arguments.out / f"export_{name}.png")
 
 
