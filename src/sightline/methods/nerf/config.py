@@ -82,8 +82,8 @@ class NerfConfig:
     which skips empty space and ends rays behind what hides the rest; only the fine network is trained then"""
     occupancy_cells: int = 128
     """cells per axis of the grid that pictures are rendered by; half of them in training"""
-    occupancy_samples: int = 64
-    """samples of a rendered ray that meets something opaque, by the grid; half of them in training"""
+    occupancy_samples: int = 48
+    """samples of a rendered ray that meets something opaque, by the grid; two thirds of them in training"""
     occupancy_refresh: int = 16
     """training steps between looks at cells that rays may not reach, by the grid"""
     coarse_samples: int = 64

@@ -186,7 +186,7 @@ class Nerf(Method):
     def _guided_losses(
         self, rays: NerfRays, truth: Tensor, behind: Tensor | None, grid: OpacityGrid
     ) -> dict[str, Any]:
-        guide, samples = self._guide(grid), self.config.occupancy_samples // 2
+        guide, samples = self._guide(grid), 2 * self.config.occupancy_samples // 3
 
         def look(part: slice) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, int]]:
             found = guide(rays[part], True, samples)
