@@ -27,6 +27,8 @@ from sightline.methods.nerf.tracing import Chance, NerfRays, Traced, Tracer, ove
 from sightline.rendering.quadrature import disparity
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
+# Rays are independent: of the exact and slow renders every third one is made.
+EVERY = {"float64": 3, "float32": 1}
 PL_CASES = [
     ("nerf_pl_render_white", "nerf_pl", {}),
     ("nerf_pl_render_black", "nerf_pl", {}),
@@ -50,11 +52,17 @@ FLAX_CASES = [
 
 
 def trace(
-    system: str, golden: Golden, config: NerfConfig, rays: NerfRays, dtype: torch.dtype, **options: object
+    system: str,
+    golden: Golden,
+    config: NerfConfig,
+    rays: NerfRays,
+    dtype: torch.dtype,
+    every: int = 1,
+    **options: object,
 ) -> Traced:
     networks = golden_networks(system, golden, config).to(dtype)
     with torch.no_grad():
-        return Tracer(config, networks)(rays.to(dtype), **options)
+        return Tracer(config, networks)(rays[slice(None, None, every)].to(dtype), **options)
 
 
 def white_behind(traced: Traced, white: bool) -> Tensor | None:
@@ -65,7 +73,9 @@ def compare(shared: Path, golden: Golden, name: str, found: dict[str, Tensor], s
     """Compare arrays by name; coarse ones and those of float64 tightly."""
     floor = noise_floor(shared)
     for array, value in found.items():
-        expected = golden[f"{array}{suffix}"]
+        expected = golden[f"{array}{suffix}"].reshape(-1, *value.shape[1:])
+        if len(value) < len(expected):
+            expected = expected[:: EVERY["float64"]]
         coarse = array.endswith(("coarse", "0"))
         scale = span if "depth" in array else 1.0
         if suffix:
@@ -88,7 +98,9 @@ def pl_rays(golden: Golden) -> NerfRays:
 @pytest.mark.parametrize(("name", "preset", "changes"), PL_CASES)
 def test_nerf_pl(shared: Path, name: str, preset: str, changes: dict, dtype: str) -> None:
     golden = load(shared, name)
-    traced = trace("nerf_pl", golden, config_of(preset, **changes), pl_rays(golden), DTYPES[dtype])
+    traced = trace(
+        "nerf_pl", golden, config_of(preset, **changes), pl_rays(golden), DTYPES[dtype], EVERY[dtype]
+    )
     behind = white_behind(traced, golden.switches["white_back"])
     assert traced.fine is not None
     found = {}
@@ -181,7 +193,7 @@ def test_bmild(shared: Path, name: str, changes: dict, dtype: str) -> None:
     config, camera = config_of("bmild", **changes), camera_of(golden)
     maker = RayMaker(camera, config, frame_of(golden, camera, golden.switches["ndc"]))
     rays = maker(0, image_pixels(20, 16)).rays
-    traced = trace("bmild", golden, config, rays, DTYPES[dtype])
+    traced = trace("bmild", golden, config, rays, DTYPES[dtype], EVERY[dtype])
     found = bmild_found(golden, traced, golden.switches["white_bkgd"])
     suffix = "_f64" if dtype == "float64" else ""
     compare(shared, golden, name, found, suffix, golden.number("far") - golden.number("near"))
@@ -215,6 +227,7 @@ def test_flax(shared: Path, name: str, changes: dict, dtype: str) -> None:
         config_of("flax_nerf", **changes),
         NerfRays(rays[:, :3], rays[:, 3:6], rays[:, 6:], near, far),
         DTYPES[dtype],
+        EVERY[dtype],
     )
     behind = white_behind(traced, golden.switches["white_bkgd"])
     assert traced.fine is not None
