@@ -5,7 +5,6 @@ voxel grid; its near plane; its scale; height and width that the first line is f
 sixth line, whether poses are world to camera. A pose is 16 numbers, camera axes x right, y down, z forward.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from sightline.captures.capture import Capture
 from sightline.captures.decoding import read_header
 from sightline.captures.formats import Format
 from sightline.captures.formats.image_folders import image_files
+from sightline.captures.formats.number_files import read_lines, read_pose
 from sightline.captures.frames import Frame, ReadOptions, build_capture
 from sightline.captures.lens import Lens
 from sightline.foundation.errors import InputError, warn
@@ -24,8 +24,6 @@ from sightline.geometry.treatments import shell_range
 # Folder of a split → our name of it.
 _SPLITS = {"train": "train", "validation": "val", "test": "test"}
 _INTRINSICS = "intrinsics.txt"
-# From x right, y down, z forward to x right, y up, z backward.
-_FLIP = np.array([1.0, -1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ def _read_frames(root: Path, folder: Path, intrinsics: _Intrinsics, split: str) 
             Frame(
                 name=file.relative_to(root).as_posix(),
                 image=file,
-                pose=_read_pose(pose, intrinsics.world_to_camera),
+                pose=read_pose(pose, intrinsics.world_to_camera),
                 lens=lens,
                 where=pose.relative_to(root).as_posix(),
                 splits=(split,),
@@ -140,21 +138,8 @@ def _read_frames(root: Path, folder: Path, intrinsics: _Intrinsics, split: str) 
     return frames
 
 
-def _read_pose(file: Path, world_to_camera: bool) -> np.ndarray:
-    numbers = [number for line in _read_lines(file) for number in line]
-    if len(numbers) != 16:
-        raise InputError(f"A pose has 16 numbers, the file holds {len(numbers)}", where=file)
-    matrix = np.array(numbers).reshape(4, 4)
-    if world_to_camera:
-        try:
-            matrix = np.linalg.inv(matrix)
-        except np.linalg.LinAlgError as error:
-            raise InputError("The pose cannot be inverted", where=file) from error
-    return matrix * _FLIP
-
-
 def _read_intrinsics(file: Path) -> _Intrinsics:
-    lines = _read_lines(file)
+    lines = read_lines(file)
     wanted = (3, 3, 1, 1, 2)
     for number, count in enumerate(wanted):
         found = len(lines[number]) if number < len(lines) else 0
@@ -177,15 +162,6 @@ def _read_intrinsics(file: Path) -> _Intrinsics:
         width=width,
         world_to_camera=len(lines) > 5 and lines[5][0] != 0,
     )
-
-
-def _read_lines(file: Path) -> list[Sequence[float]]:
-    """Read the numbers of each line that is not empty."""
-    try:
-        text = file.read_text(encoding="utf-8")
-        return [[float(word) for word in line.split()] for line in text.splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"The file does not hold numbers ({error})", where=file) from error
 
 
 FORMAT = Format(

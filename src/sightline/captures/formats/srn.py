@@ -18,6 +18,7 @@ import numpy as np
 from sightline.captures.capture import Capture
 from sightline.captures.collection import Collection, CollectionObject
 from sightline.captures.formats import Format
+from sightline.captures.formats.number_files import read_lines, read_pose
 from sightline.captures.formats.object_folders import (
     OPENCV_TO_OPENGL,
     SPLIT_NAMES,
@@ -110,7 +111,7 @@ def read_object(folder: Path, options: ReadOptions, name: str) -> Capture:
     pictures = pictures_in(folder / "rgb")
     files = _pose_files(folder / "pose")
     pairs = _pair(pictures, files, folder, options.strict)
-    poses = [_read_pose(file, world_to_camera) for _, file in pairs]
+    poses = [read_pose(file, world_to_camera) for _, file in pairs]
     return build_object(
         ObjectViews(
             pictures=[picture for picture, _ in pairs],
@@ -225,22 +226,9 @@ def _depth_range(name: str, poses: list[np.ndarray]) -> tuple[float, float]:
     return float(distances.min() * (1 - _REACH)), float(distances.max() * (1 + _REACH))
 
 
-def _read_pose(file: Path, world_to_camera: bool) -> np.ndarray:
-    numbers = [number for line in _read_lines(file) for number in line]
-    if len(numbers) != 16:
-        raise InputError(f"A pose has 16 numbers, the file holds {len(numbers)}", where=file)
-    matrix = np.array(numbers).reshape(4, 4)
-    if world_to_camera:
-        try:
-            matrix = np.linalg.inv(matrix)
-        except np.linalg.LinAlgError as error:
-            raise InputError("The pose cannot be inverted", where=file) from error
-    return matrix * OPENCV_TO_OPENGL
-
-
 def _read_intrinsics(file: Path) -> tuple[Lens, bool]:
     """Read the lens, and whether poses are world to camera."""
-    lines = _read_lines(file)
+    lines = read_lines(file)
     for number, count in ((1, 3), (4, 2)):
         found = len(lines[number - 1]) if number <= len(lines) else 0
         if found < count:
@@ -255,15 +243,6 @@ def _read_intrinsics(file: Path) -> tuple[Lens, bool]:
         raise InputError(f"The intrinsics are for a size of {width:g}x{height:g}", where=f"{file}, line 4")
     lens = Lens(focal_x=focal, centre_x=centre_x, centre_y=centre_y, width=int(width), height=int(height))
     return lens, len(lines) > 4 and lines[4][0] != 0
-
-
-def _read_lines(file: Path) -> list[list[float]]:
-    """Read the numbers of each line that is not empty."""
-    try:
-        text = file.read_text(encoding="utf-8")
-        return [[float(word) for word in line.split()] for line in text.splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"The file does not hold numbers ({error})", where=file) from error
 
 
 def write(capture: Capture, out: Path) -> None:
