@@ -111,3 +111,17 @@ def require_training_views(capture: "Capture", minimum: int = 2) -> None:
         if len(capture) < minimum
         else "Hold out fewer views (--holdout 0 holds out none)",
     )
+
+
+def check_schema(found: int, known: int, what: str, where: object = None) -> None:
+    """Refuse a record that a newer version wrote.
+
+    Args:
+        what: what it is a record of, for the message.
+    """
+    if found > known:
+        raise InputError(
+            f"The record of the {what} has schema {found}, newer than {known}",
+            where=where,
+            fix="Use a newer version of Sightline",
+        )

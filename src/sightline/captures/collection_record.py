@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sightline.captures.checks import check_schema
 from sightline.captures.collection import Collection
 from sightline.foundation.errors import InputError
 
@@ -65,12 +66,7 @@ class CollectionRecord:
     def from_json(cls, data: Mapping[str, Any], where: object = None) -> "CollectionRecord":
         """Read what `to_json` gave; InputError for a newer schema or missing parts."""
         try:
-            if data["schema"] > SCHEMA:
-                raise InputError(
-                    f"The record of the collection has schema {data['schema']}, newer than {SCHEMA}",
-                    where=where,
-                    fix="Use a newer version of Sightline",
-                )
+            check_schema(data["schema"], SCHEMA, "collection", where)
             ids, categories = data["objects"], data["categories"]
             return cls(
                 name=data["name"],

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from sightline.captures.capture import Capture, Points
+from sightline.captures.checks import check_schema
 from sightline.captures.image_store import AbsentImages, ImageStore
 from sightline.captures.opening import open_capture
 from sightline.foundation.errors import InputError
@@ -103,12 +104,7 @@ class CaptureRecord:
     def from_json(cls, data: Mapping[str, Any], where: object = None) -> "CaptureRecord":
         """Read what `to_json` gave; InputError for a newer schema or missing parts."""
         try:
-            if data["schema"] > SCHEMA:
-                raise InputError(
-                    f"The record of the capture has schema {data['schema']}, newer than {SCHEMA}",
-                    where=where,
-                    fix="Use a newer version of Sightline",
-                )
+            check_schema(data["schema"], SCHEMA, "capture", where)
             points = data["points"]
             return cls(
                 name=data["name"],
