@@ -13,12 +13,13 @@ from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError, inform, warn
 from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
+from sightline.kernels.compositing import Composite
 from sightline.kernels.warm import compile_operations
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.nerf.batches import BatchMaker, NerfBatch, Pixels
 from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.frame import Frame, find_frame
-from sightline.methods.nerf.network import build_networks, network_of
+from sightline.methods.nerf.network import build_networks, name_shown, network_of
 from sightline.methods.nerf.occupancy import (
     ROUGH_CELLS,
     GridSpace,
@@ -34,6 +35,7 @@ from sightline.methods.nerf.scene import NerfScene
 from sightline.methods.nerf.tracing import Chance, NerfRays, Tracer, over
 from sightline.networks.radiance_mlp import RadianceMlp
 from sightline.rendering.opacity_grid import OpacityGrid
+from sightline.rendering.quadrature import Quadrature
 
 # A network that gives no density for so many steps gives none ever after.
 _DEAD_AFTER = 100
@@ -99,7 +101,7 @@ class Nerf(Method):
     @property
     def shown(self) -> str:
         """Name of the network that is shown: the fine one, where there is one."""
-        return "fine" if "fine" in self.networks else "coarse"
+        return name_shown(self.networks)
 
     @property
     def tracer(self) -> Tracer:
@@ -154,15 +156,12 @@ class Nerf(Method):
         if self._learning is not None:
             return self._guided_losses(rays, truth, behind, self._learning)
         chance = Chance.draw(self.config, self.noise, rays.origins)
-        tracer, wanted = self.tracer, 3 * len(rays)
+        tracer = self.tracer
 
         def look(part: slice) -> tuple[Tensor, tuple[Tensor, Tensor, int]]:
             traced = tracer(rays[part], chance[part])
             passes = [traced.coarse] if traced.fine is None else [traced.coarse, traced.fine]
-            beyond = None if behind is None else behind[part]
-            errors = torch.stack(
-                [(over(found.seen, beyond) - truth[part]).square().sum() / wanted for found in passes]
-            )
+            errors = torch.stack([_share(found.seen, truth, behind, part) for found in passes])
             opacities = torch.stack([found.seen.opacity.detach().amax() for found in passes])
             return errors.sum(), (errors.detach(), opacities, sum(found.t.numel() for found in passes))
 
@@ -188,20 +187,19 @@ class Nerf(Method):
     ) -> dict[str, Any]:
         guide, samples = self._guide(grid), 2 * self.config.occupancy_samples // 3
 
-        def look(part: slice) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, int]]:
+        def look(part: slice) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
             found = guide(rays[part], True, samples)
-            beyond = None if behind is None else behind[part]
-            error = (over(found.result, beyond) - truth[part]).square().sum() / (3 * len(rays))
-            return error, (found.cube, found.sigmas.detach(), found.result.opacity.detach(), found.asked)
+            error = _share(found.result, truth, behind, part)
+            return error, (found.points, found.densities.detach(), found.result.opacity.detach())
 
         # Few rays get all of their samples.
         size = rays_at_a_time(max(1, samples // 4), rays.origins.device)
         error, parts = sum_over_parts(look, len(rays), size, list(self.parameters()))
-        cube, sigmas, opacity = (torch.cat(column) for column in list(zip(*parts, strict=True))[:3])
-        grid.observe(cube, sigmas, _OBSERVE_RATE)
+        points, densities, opacity = (torch.cat(column) for column in zip(*parts, strict=True))
+        guide.observe(points, densities, _OBSERVE_RATE)
         self._watch({self.shown: opacity.amax()}, error)
         psnr = -10 * torch.log10(error.detach())
-        return {"loss": error, "psnr": psnr, "rays": len(rays), "samples": sum(found[3] for found in parts)}
+        return {"loss": error, "psnr": psnr, "rays": len(rays), "samples": len(points)}
 
     def _new_grid(self, cells: int) -> OpacityGrid:
         return empty_grid(cells, GridSpace.of(self.frame)).to(next(self.parameters()).device)
@@ -400,6 +398,12 @@ class Nerf(Method):
         if self._learning is not None:
             self._learning.opacity.copy_(state["grid"])
             self._learning.changed()
+
+
+def _share(seen: Quadrature | Composite, truth: Tensor, behind: Tensor | None, part: slice) -> Tensor:
+    """What some rays have in the mean squared error of a batch."""
+    colour = over(seen, None if behind is None else behind[part])
+    return (colour - truth[part]).square().sum() / truth.numel()
 
 
 def _choose_background(capture: Capture, wanted: str) -> str:

@@ -47,3 +47,8 @@ def _build(config: NerfConfig, depth: int, width: int) -> RadianceMlp:
 def network_of(networks: nn.ModuleDict, name: str) -> RadianceMlp:
     """Give one of the networks, or whatever was put in its place with the same methods."""
     return cast(RadianceMlp, networks[name])
+
+
+def name_shown(networks: nn.ModuleDict) -> str:
+    """Name of the network that is shown: the fine one, where there is one."""
+    return "fine" if "fine" in networks else "coarse"

@@ -74,11 +74,10 @@ class Seen:
 
     result: Composite
     """depths are in multiples of the rays' directions"""
-    asked: int
-    """points at which the network was asked"""
-    cube: Float[Tensor, "n 3"]
-    """unit-cube points of the grid, and densities for one unit of the box's half side there"""
-    sigmas: Float[Tensor, "n"]
+    points: Float[Tensor, "n 3"]
+    """where the network was asked, in its frame"""
+    densities: Float[Tensor, "n"]
+    """there"""
 
 
 def empty_grid(cells: int, space: GridSpace) -> OpacityGrid:
@@ -131,7 +130,7 @@ class OccupancyTracer:
         """
         placed, points = self._place(rays, chance and self.config.perturb > 0, samples)
         noise = torch.randn_like(placed.distances) * self.noise if chance and self.noise else None
-        asked, everywhere = len(points), points
+        everywhere = points
         sigmas: Tensor | None = None
         if torch.is_grad_enabled():
             with torch.no_grad():
@@ -141,8 +140,12 @@ class OccupancyTracer:
         raw, colour = self.network(points, rays.view_directions, placed.ray_indices)
         densities = self._density(raw, noise)
         result = composite(densities, torch.sigmoid(colour), placed)
-        cube = contract(self.space.to_box(everywhere), self.space.contracted)
-        return Seen(result, asked, cube, (densities if sigmas is None else sigmas) * self.space.half)
+        return Seen(result, everywhere, densities if sigmas is None else sigmas)
+
+    def observe(self, points: Float[Tensor, "n 3"], densities: Float[Tensor, "n"], rate: float) -> None:
+        """Let the grid follow densities that were found, see `OpacityGrid.observe`."""
+        cube = contract(self.space.to_box(points), self.space.contracted)
+        self.grid.observe(cube, densities * self.space.half, rate)
 
     def _place(self, rays: NerfRays, jitter: bool, samples: int) -> tuple[Samples, Tensor]:
         """Samples by t, each with the length that it stands for, and their points."""

@@ -11,7 +11,7 @@ from sightline.geometry.ndc import ahead, ndc_points, ndc_rays
 from sightline.geometry.poses import normalise
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.nerf.frame import Frame
-from sightline.methods.nerf.network import network_of
+from sightline.methods.nerf.network import name_shown, network_of
 from sightline.methods.nerf.occupancy import OccupancyTracer
 from sightline.methods.nerf.rays import RayMaker, distances, image_pixels
 from sightline.methods.nerf.tracing import Chance, Tracer, activate_density, over
@@ -48,7 +48,7 @@ class NerfScene(Scene):
     def network(self) -> RadianceMlp:
         """The network that is shown: the fine one, where there is one."""
         networks = self.tracer.networks
-        return network_of(networks, "fine" if "fine" in networks else "coarse")
+        return network_of(networks, name_shown(networks))
 
     @property
     def bounds(self) -> Float[Tensor, "2 3"]:
@@ -147,7 +147,7 @@ class NerfScene(Scene):
         config = self.tracer.config
         if guided is not None:
             found = guided(rays, config.render_noise, config.occupancy_samples)
-            seen, asked = found.result, found.asked
+            seen, asked = found.result, len(found.points)
         else:
             chance = Chance.draw(config, self.tracer.noise, rays.origins) if config.render_noise else None
             seen = self.tracer(rays, chance, coarse_colours=False).best.seen
