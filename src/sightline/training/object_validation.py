@@ -1,7 +1,6 @@
 """Validation while training on many objects: a few fixed ones, seen from sources, rendered from elsewhere."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,18 +49,10 @@ class ObjectValidator(Scheduled):
     """
 
     cases: Sequence[ValidationCase]
-    every: int | None = None
-    chunk: int | None = None
-    pixels: int | None = None
-    clock: Callable[[], float] = time.perf_counter
-    seconds: float = 0.0
-    possible: bool = field(init=False)
-    _next: float = field(init=False)
     _views: list[tuple[ValidationView, list[ValidationView]]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self._next = self.clock() + FIRST_AFTER
-        self.possible = self.every != 0 and bool(self.cases)
+    def _has_views(self) -> bool:
+        return bool(self.cases)
 
     def _render(self, method: Method) -> tuple[float, dict[str, float], np.ndarray]:
         if self.pixels is None:

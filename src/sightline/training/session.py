@@ -161,14 +161,13 @@ def _set_up(
         settings = order.settings
         many = run.method_info.learns != "one scene"
         usual = method.usual_sources
+        every, chunk = settings.eval_every, settings.chunk
         if not isinstance(capture, Capture):
-            cases = choose_cases(capture, usual)
-            validator = ObjectValidator(cases, settings.eval_every, settings.chunk)
+            validator = ObjectValidator(choose_cases(capture, usual), every=every, chunk=chunk)
         elif many and usual is not None:
-            cases = cases_of_scene(capture, usual)
-            validator = ObjectValidator(cases, settings.eval_every, settings.chunk)
+            validator = ObjectValidator(cases_of_scene(capture, usual), every=every, chunk=chunk)
         else:
-            validator = Validator(capture, many, settings.eval_every, settings.chunk)
+            validator = Validator(capture, many, every=every, chunk=chunk)
     loop = Loop(stepper, budget, stop, run, order.settings, log, validator)
     if state:
         loop.restore(state)

@@ -49,21 +49,28 @@ class Validation:
     seconds: float
 
 
+@dataclass(kw_only=True)
 class Scheduled(ABC):
     """Decides when to validate, every so many steps or as often as costs 2 %, and leaves no trace of it.
 
-    Subclasses have these attributes, and say in `_render` what a validation is.
+    Subclasses say in `_render` what a validation is, and in `_has_views` whether there is anything to show.
     """
 
-    every: int | None
+    every: int | None = None
     """steps between validations; 0 for never, None for as often as costs 2 %"""
-    pixels: int | None
+    chunk: int | None = None
+    """rays at a time; the method's own choice where not given"""
+    pixels: int | None = None
     """pixels of all views together; None until settled"""
-    clock: Callable[[], float]
-    seconds: float
-    possible: bool
+    clock: Callable[[], float] = time.perf_counter
+    seconds: float = 0.0
+    possible: bool = field(init=False)
     """whether there are views to validate on, and it was not switched off"""
-    _next: float
+    _next: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._next = self.clock() + FIRST_AFTER
+        self.possible = self.every != 0 and self._has_views()
 
     def due(self, step: int) -> bool:
         """Whether to validate after `step` steps."""
@@ -90,6 +97,10 @@ class Scheduled(ABC):
         return Validation(*found, seconds)
 
     @abstractmethod
+    def _has_views(self) -> bool:
+        """Whether there is anything to validate on."""
+
+    @abstractmethod
     def _render(self, method: Method) -> tuple[float, dict[str, float], np.ndarray]:
         """Give the mean PSNR, that of each view, and the picture."""
 
@@ -106,21 +117,10 @@ class Validator(Scheduled):
     capture: Capture
     needs_sources: bool = False
     """whether `encode` takes the training views (methods that learn many scenes)"""
-    every: int | None = None
-    """steps between validations; 0 for never, None for as often as costs 2 %"""
-    chunk: int | None = None
-    pixels: int | None = None
-    """pixels of all views together; None until settled"""
-    clock: Callable[[], float] = time.perf_counter
-    seconds: float = 0.0
-    possible: bool = field(init=False)
-    """whether there are views to validate on, and it was not switched off"""
-    _next: float = field(init=False)
     _views: list[ValidationView] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self._next = self.clock() + FIRST_AFTER
-        self.possible = self.every != 0 and bool(choose_views(self.capture))
+    def _has_views(self) -> bool:
+        return bool(choose_views(self.capture))
 
     def _render(self, method: Method) -> tuple[float, dict[str, float], np.ndarray]:
         sources = self.capture.split("train") if self.needs_sources else None
