@@ -15,10 +15,10 @@ class Arguments:
     run: RunFolder
     path: str = "orbit"
     """orbit, spiral, circle, interpolate, train, val or test (the data's own cameras), or a FILE.json"""
-    frames: int = 120
-    """number of frames, for paths that are made"""
+    frames: int | None = None
+    """number of frames, for paths and motions that are made; 120 where not given"""
     fps: float | None = None
-    """frames per second; what the path file says, else 30"""
+    """frames per second; what the path's or the motion's file says, else 30"""
     size: str | None = None
     """WIDTHxHEIGHT, or N for the longer side; the photos' size where not given"""
     format: Literal["mp4", "gif", "png"] | None = None
@@ -51,6 +51,9 @@ class Arguments:
     """of methods that generalise: views that show the object, by number or name (64,104)"""
     photo: tuple[Path, ...] = ()
     """photos of one object that show it instead; for methods that need no camera"""
+    motion: str | None = None
+    """of enr: move the camera away from the source view instead of along a path: FILE.json, or ranges such as
+    azimuth=0:360,elevation=-10~20,right=0.2 (degrees; right, up, forward in half widths of the volume)"""
     debug_views: bool = False
     """put the source views beside each frame"""
     out: Path | None = None

@@ -204,6 +204,32 @@ class Method(nn.Module, ABC):
             fix="Give posed images with --data and --object",
         )
 
+    def moved(
+        self,
+        scene: Scene,
+        azimuth: Float[Tensor, "n"],
+        elevation: Float[Tensor, "n"],
+        shift: Float[Tensor, "n 3"],
+    ) -> Sequence[Scene]:
+        """Give a scene as its source camera would see it from elsewhere, for scenes with such a motion.
+
+        The source camera's own pose counts as azimuth and elevation 0, wherever it is.
+
+        Args:
+            azimuth: radians; the camera moves to its right.
+            elevation: radians; the camera moves up.
+            shift: of what the camera looks at, towards the source camera, down and right, in half widths of
+                the scene's volume.
+
+        Raises:
+            InputError: the method's scenes move with posed cameras only.
+        """
+        raise InputError(
+            f"Scenes of {self.name} have no motion of their own: they are seen from posed cameras",
+            where="--motion",
+            fix="Use --path orbit, or a FILE.json with cameras",
+        )
+
     def choose_sampler(self, name: str) -> None:
         """Place samples along rays in another way than the run was trained with, for rendering alone.
 

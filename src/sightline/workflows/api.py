@@ -11,6 +11,7 @@ run.render_video("orbit", frames=60)
 chairs = sightline.load("runs/chairs")                      # of a method that generalises
 seen = chairs.see(object="1a8bbf", sources="64")            # or: chairs.see(photos=["chair.jpg"])
 pictures = seen.render(seen.cameras("orbit", frames=12))
+pictures = seen.render_motion("azimuth=0:360,right=0.2", frames=12)     # with enr
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from sightline.runs.run import Run
 from sightline.runs.settings import from_plain, refuse_unknown
 from sightline.workflows.evaluate import evaluate_run
 from sightline.workflows.export import ExportResult, export_run
+from sightline.workflows.motions import of_motion, read_motion, source_camera
 from sightline.workflows.options import TrainOptions, read_layers
 from sightline.workflows.paths import choose_cameras
 from sightline.workflows.render import Rendered, render_run
@@ -196,6 +198,19 @@ class SeenObject:
         colour = None if background is None else (background[0], background[1], background[2])
         render = self.loaded.renderer(colour, chunk)
         return [render(cameras[index]) for index in range(len(cameras))]
+
+    def render_motion(
+        self, motion: str, *, frames: int | None = None, size: str | None = None
+    ) -> list[Rendering]:
+        """Render the scene as its source camera sees it while it moves; arguments as `sightline render`'s.
+
+        Raises:
+            InputError: no such motion, or scenes of the method have none of their own.
+        """
+        moving = read_motion(motion, frames)
+        cameras = source_camera(self.views, len(moving), size)
+        frame = of_motion(self.loaded.renderer(), moving)
+        return [frame(index, cameras[index]) for index in range(len(moving))]
 
 
 def load(run: Path | str, *, device: Device = "auto") -> TrainedRun:

@@ -19,7 +19,6 @@ from sightline.media.colour import depth_range
 from sightline.media.images import to_uint8, write_png
 from sightline.media.video import write_video
 from sightline.methods.base import Method, Rendering
-from sightline.methods.pictures import PictureRenderer
 from sightline.runs.run import Run
 from sightline.workflows.counting import counting
 from sightline.workflows.depth_maps import (
@@ -32,6 +31,15 @@ from sightline.workflows.depth_maps import (
     near_plane,
 )
 from sightline.workflows.evaluate import one_scene
+from sightline.workflows.motions import (
+    USUAL_FRAMES,
+    FrameRenderer,
+    Motion,
+    of_motion,
+    of_path,
+    read_motion,
+    source_camera,
+)
 from sightline.workflows.paths import SPLITS, choose_cameras
 from sightline.workflows.scenes import Device, load_method
 from sightline.workflows.shown_objects import ShownObject, show_object, show_photos
@@ -74,7 +82,7 @@ def render_run(
     run: Run | Path | str,
     *,
     path: str = "orbit",
-    frames: int = 120,
+    frames: int | None = None,
     fps: float | None = None,
     size: str | None = None,
     format: Format | None = None,
@@ -96,6 +104,7 @@ def render_run(
     split: str = "test",
     sources: str | None = None,
     photo: Sequence[Path] = (),
+    motion: str | None = None,
     debug_views: bool = False,
 ) -> Rendered:
     """Render a run along a path; needs no data, unless the method sees its scene from source views.
@@ -103,8 +112,8 @@ def render_run(
     Args:
         run: the run or its folder.
         path: orbit, spiral, circle, interpolate, the cameras of a split (train, val, test), or a JSON file.
-        frames: number of frames of a path that is made.
-        fps: frames per second; the path file's, or 30.
+        frames: number of frames of a path or a motion that is made; 120 where not given.
+        fps: frames per second; the file's of the path or the motion, or 30.
         size: WIDTHxHEIGHT, or N for the longer side.
         format: mp4, gif or png (a folder of pictures); mp4 for paths, png for splits and transparency.
         depth: write depth in colour beside it.
@@ -123,6 +132,8 @@ def render_run(
         split: whose objects there are to choose from.
         sources: views that show the object, by number or name with commas.
         photo: photos of one object that show it instead, for methods that need no camera.
+        motion: how the camera moves away from its source, instead of a path: FILE.json or names and ranges,
+            see `motions.read_motion`.
         debug_views: put the source views beside each frame.
 
     Raises:
@@ -130,10 +141,15 @@ def render_run(
     """
     run = run if isinstance(run, Run) else Run.open(run)
     plan = DepthPlan(depth_kind, tuple(depth_files), depth_scale)
-    format = _choose_format(format, path, background, out)
+    moving = None
+    if motion is not None:
+        _refuse_path(path, elevation, variant, still)
+        moving, path = read_motion(motion, frames), motion if motion.lower().endswith(".json") else "motion"
+    frames = USUAL_FRAMES if frames is None else frames
+    format = _choose_format(format, path, background, out, moving)
     shown = None
     if run.method_info.learns == "one scene":
-        _refuse_sources(run, object, sources, photo, debug_views)
+        _refuse_sources(run, object, sources, photo, debug_views, motion)
         capture = one_scene(run.open_data(data)) if data is not None else run.capture_info().as_capture()
         cameras = choose_cameras(
             capture, path, frames=frames, size=size, elevation=elevation, variant=variant
@@ -144,7 +160,12 @@ def render_run(
         loaded = load_method(run, device=device, best=best, sampler=sampler)
         shown = _show(run, loaded.method, data, object, split, sources, photo)
         capture = shown.capture
-        cameras, names = shown.cameras(path, frames=frames, size=size, elevation=elevation, variant=variant)
+        if moving is None:
+            cameras, names = shown.cameras(
+                path, frames=frames, size=size, elevation=elevation, variant=variant
+            )
+        else:
+            cameras, names = source_camera(shown.views, len(moving), size), None
     if path == "orbit" and len(capture) > 1 and capture_layout(capture.cameras) == "forward-facing":
         inform("The photos look one way, and an orbit goes all around: --path spiral shows what they saw")
     if format != "png":
@@ -155,18 +176,25 @@ def render_run(
     render = loaded.see(None if shown is None else shown.views).renderer(colour, chunk)
     if still:
         render = hold_camera(render, cameras[0])
-    if fps is None:
-        fps = (frames_per_second(path) if path.lower().endswith(".json") else None) or 30.0
+    frame = of_path(render) if moving is None else of_motion(render, moving)
+    if fps is None and moving is not None:
+        fps = moving.fps
+    elif fps is None and path.lower().endswith(".json"):
+        fps = frames_per_second(path)
     target = out or run.path / "renders" / _default_name(shown, path, variant, format, still)
     strip = SourceStrip.of(shown.views, behind) if shown is not None and debug_views else None
-    output = _Output(target, fps, transparent, depth, file_stems(names) if names else None, plan, strip)
+    output = _Output(
+        target, fps or 30.0, transparent, depth, file_stems(names) if names else None, plan, strip
+    )
     if out is not None:
         output.refuse_full_folders()
     with counting("rendering", len(cameras)) as on_frame:
-        return _write(render, cameras, output, capture, on_frame)
+        return _write(frame, cameras, output, capture, on_frame)
 
 
-def _choose_format(format: Format | None, path: str, background: str | None, out: Path | None) -> Format:
+def _choose_format(
+    format: Format | None, path: str, background: str | None, out: Path | None, motion: Motion | None
+) -> Format:
     if out is not None:
         by_name: dict[str, Format] = {".mp4": "mp4", ".gif": "gif", "": "png"}
         found = by_name.get(out.suffix.lower())
@@ -183,7 +211,17 @@ def _choose_format(format: Format | None, path: str, background: str | None, out
                 f"{format} files cannot be transparent", where="--background", fix="Use --format png"
             )
         return "png"
-    return format or ("png" if path in SPLITS else "mp4")
+    one = motion is not None and len(motion) == 1
+    return format or ("png" if path in SPLITS or one else "mp4")
+
+
+def _refuse_path(path: str, elevation: float | None, variant: str | None, still: bool) -> None:
+    if path != "orbit" or elevation is not None or variant is not None or still:
+        raise InputError(
+            "The way of the camera is given in two ways",
+            where="--motion and --path, --elevation, --variant or --still",
+            fix="Give one of them; --motion has an elevation of its own",
+        )
 
 
 def _check_one_size(cameras: Cameras) -> None:
@@ -218,12 +256,17 @@ def _show(
 
 
 def _refuse_sources(
-    run: Run, object: str | None, sources: str | None, photo: Sequence[Path], debug_views: bool
+    run: Run,
+    object: str | None,
+    sources: str | None,
+    photo: Sequence[Path],
+    debug_views: bool,
+    motion: str | None,
 ) -> None:
-    if object is not None or sources is not None or photo or debug_views:
+    if object is not None or sources is not None or photo or debug_views or motion is not None:
         raise InputError(
             f"{run.method_name} has learnt one scene: it has neither objects nor source views",
-            where="--object, --sources, --photo, --debug-views",
+            where="--object, --sources, --photo, --motion, --debug-views",
             fix="Leave them away",
         )
 
@@ -276,7 +319,7 @@ class _Output:
 
 
 def _write(
-    render: PictureRenderer,
+    render: FrameRenderer,
     cameras: Cameras,
     output: _Output,
     capture: Capture,
@@ -303,7 +346,7 @@ def _write(
         nonlocal seconds
         for index in range(len(cameras)):
             started = time.perf_counter()
-            rendering = render(cameras[index])
+            rendering = render(index, cameras[index])
             seconds += time.perf_counter() - started
             picture = _rgba(rendering) if output.transparent else to_uint8(rendering.rgb)
             if side is not None or maps is not None:
@@ -341,7 +384,7 @@ def _write_frames(path: Path, frames: Iterator[np.ndarray], output: _Output) -> 
     return count
 
 
-def _previews(render: PictureRenderer, cameras: Cameras) -> list[tuple[Rendering, Cameras]]:
+def _previews(render: FrameRenderer, cameras: Cameras) -> list[tuple[Rendering, Cameras]]:
     """Render small pictures along the path: what they show is settled for all frames alike."""
     found = []
     for index in np.unique(np.linspace(0, len(cameras) - 1, _PREVIEWS).round().astype(int)).tolist():
@@ -349,7 +392,7 @@ def _previews(render: PictureRenderer, cameras: Cameras) -> list[tuple[Rendering
         width, height = int(camera.width[0]), int(camera.height[0])
         scale = min(1.0, _PREVIEW_SIZE / max(width, height))
         small = camera.resized(max(1, round(width * scale)), max(1, round(height * scale)))
-        found.append((render(small), small))
+        found.append((render(index, small), small))
     return found
 
 

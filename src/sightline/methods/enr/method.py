@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +25,14 @@ from sightline.methods.enr.motion import move
 from sightline.methods.enr.network import EnrNetwork
 from sightline.methods.enr.pairs import PairBatch, PairMaker, PictureBank, TrainingObject, share_of_batch
 from sightline.methods.enr.pictures import check_size, fit_pictures
-from sightline.methods.enr.poses import find_distance, focal_of, learnt_poses, left_out
+from sightline.methods.enr.poses import (
+    find_distance,
+    focal_of,
+    learnt_poses,
+    left_out,
+    seen_from,
+    unlearnt_motion,
+)
 from sightline.methods.enr.scene import BATCH, EnrScene, Renderer
 
 _SHOWN = 3
@@ -258,6 +266,27 @@ class Enr(Method):
             background="white",
             extras={"distance": self._distance},
         )
+
+    def moved(
+        self,
+        scene: Scene,
+        azimuth: Float[Tensor, "n"],
+        elevation: Float[Tensor, "n"],
+        shift: Float[Tensor, "n 3"],
+    ) -> Sequence[EnrScene]:
+        """Move the volume freely, also in ways that the configuration leaves out; see `Method`."""
+        assert isinstance(scene, EnrScene)
+        unlearnt = unlearnt_motion(self.config.motion, azimuth, elevation, shift)
+        if unlearnt is not None:
+            warn(
+                f"This run has learnt {self.config.motion} only: the volume is moved by {unlearnt} all the "
+                "same, but nothing was learnt of how that looks"
+            )
+        turns, shifts = seen_from(scene.turn, scene.shift, azimuth, elevation, shift)
+        return [
+            replace(scene, turn=turns[index : index + 1], shift=shifts[index : index + 1])
+            for index in range(len(turns))
+        ]
 
     def state(self) -> dict[str, Any]:
         """Distance and lens of the training cameras, for photos whose cameras nobody knows."""

@@ -74,6 +74,36 @@ def free_motion(
     return relative_motion(still, torch.zeros_like(shift), turns, shift)
 
 
+def seen_from(
+    turn: Float[Tensor, "1 3 3"],
+    moved: Float[Tensor, "1 3"],
+    azimuth: Float[Tensor, "n"],
+    elevation: Float[Tensor, "n"],
+    shift: Float[Tensor, "n 3"],
+) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 3"]]:
+    """Pose that a source must have had so that its own camera sees what a freely moved one does.
+
+    The motion from that pose to the source's is `free_motion` of the other arguments.
+
+    Args:
+        turn, moved: turn and shift of the source.
+        azimuth, elevation, shift: as of `free_motion`.
+    """
+    turns = turn @ camera_turn(azimuth, elevation).to(turn).transpose(-1, -2)
+    return turns, moved - (turns @ shift.to(turn)[..., None])[..., 0]
+
+
+def unlearnt_motion(
+    motion: str, azimuth: Float[Tensor, "n"], elevation: Float[Tensor, "n"], shift: Float[Tensor, "n 3"]
+) -> str | None:
+    """Name what of a motion a network that learnt `motion` has never seen: shifts, turns or None."""
+    if motion == "rotation" and bool((shift != 0).any()):
+        return "shifts"
+    if motion == "translation" and bool((azimuth != 0).any() | (elevation != 0).any()):
+        return "turns"
+    return None
+
+
 def focal_of(capture: Capture) -> float:
     """Focal length of a capture's first camera in widths of its picture."""
     return float(capture.cameras.fx[0] / capture.cameras.width[0])
