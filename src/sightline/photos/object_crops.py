@@ -7,11 +7,11 @@ SRN do: the crop's side follows from an ellipse around the object's mask.
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from sightline.foundation.errors import InputError
+from sightline.photos.opencv import opencv
 
 MINOR_SCALE, MAJOR_SCALE = 4.37, 0.8
 """side of the crop in lengths of the ellipse's shorter and longer axis; the larger of both counts"""
@@ -47,6 +47,7 @@ def fit_ellipse(mask: Bool[np.ndarray, "height width"]) -> Ellipse:
     Raises:
         InputError: the mask is empty, or too small for an outline.
     """
+    cv2 = opencv()
     largest = _largest_outline(mask, cv2.CHAIN_APPROX_SIMPLE)
     if largest is not None and len(largest) < _LEAST_POINTS:
         # Corners alone do not make an ellipse.
@@ -62,6 +63,7 @@ def fit_ellipse(mask: Bool[np.ndarray, "height width"]) -> Ellipse:
 
 
 def _largest_outline(mask: np.ndarray, points: int) -> np.ndarray | None:
+    cv2 = opencv()
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, points)
     return max(outlines, key=cv2.contourArea, default=None)
 
@@ -110,4 +112,5 @@ def crop_object(
     if bottom > top and right > left:
         part = np.where(mask[top:bottom, left:right, None], photo[top:bottom, left:right], np.uint8(255))
         crop[top - square.y : bottom - square.y, left - square.x : right - square.x] = part
+    cv2 = opencv()
     return cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR)
