@@ -57,7 +57,7 @@ def photo_orbit(
 
 
 def dtu_path(frames: int) -> Float[Tensor, "frames2 3 4"]:
-    """Go along a closed curve over a scan of DTU, in its normalised frame (y down).
+    """Go along a closed curve over a scan of DTU: in its normalised frame, with y and z turned round.
 
     A periodic spline of orientations; cameras are at twice their backward axis.
 
