@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from sightline.foundation.hardware import available_cores
+from sightline.kernels import team
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -55,7 +56,11 @@ def run(tasks: list[Callable[[], Any]]) -> None:
         for task in waiting:
             task()
 
-    helpers = min(thread_count(), len(tasks)) - 1
+    threads = min(thread_count(), len(tasks))
+    if threads > 1 and torch.get_num_threads() == threads and team.can_run():
+        _run_in_team(work, threads)
+        return
+    helpers = threads - 1
     futures = [_executor().submit(work) for _ in range(helpers)]
     try:
         work()
@@ -65,6 +70,20 @@ def run(tasks: list[Callable[[], Any]]) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def _run_in_team(work: Callable[[], None], threads: int) -> None:
+    errors: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    team.run(guarded, threads)
+    if errors:
+        raise errors[0]
 
 
 def part_count(total: int, least: int) -> int:

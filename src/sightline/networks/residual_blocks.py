@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sightline.foundation.errors import InputError
+from sightline.kernels import use_compiled
+from sightline.kernels.group_norm import normalise
 
 Dimensions = Literal[2, 3]
 SLOPE = 0.2
@@ -134,20 +136,27 @@ def mirrored(channels: Sequence[int], strides: Sequence[int]) -> tuple[tuple[int
     return (*reversed(channels[:-1]), channels[0]), (*back, strides[0])
 
 
+class NormalisedActivation(nn.GroupNorm):
+    """Group normalisation and the leaky ReLU after it, as one operation."""
+
+    def forward(self, input: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
+        """Normalise and activate (batch, channels, *sides)."""
+        return normalise(input, self.weight, self.bias, self.num_groups, SLOPE, self.eps)
+
+
 def _normalised(channels: int) -> list[nn.Module]:
-    # In place: the normalisation before it has made a tensor of its own.
-    norm = nn.GroupNorm(group_count(channels), channels)
-    return [norm, nn.LeakyReLU(SLOPE, inplace=True)]
+    # Published files count the activation as a layer of its own.
+    return [NormalisedActivation(group_count(channels), channels), nn.Identity()]
 
 
 def lay_out(x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
-    """Lay (batch, channels, *sides) out as the convolutions that follow are fastest.
+    """Lay (batch, channels, *sides) out as the layers that follow are fastest: channels side by side.
 
-    That is with channels side by side in bfloat16. In float32 the layout stays: PyTorch's group normalisation
-    finds variances as differences of means there, and loses ten to sixty times as much in rounding.
+    Only PyTorch's own group normalisation in float32 keeps the layout: with channels side by side it finds
+    variances as differences of means, and loses ten to sixty times as much in rounding.
     """
     narrow = x.dtype == torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
-    return channels_last(x) if narrow else x
+    return channels_last(x) if narrow or use_compiled(x) else x
 
 
 def channels_last(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

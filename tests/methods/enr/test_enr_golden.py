@@ -190,7 +190,11 @@ def test_a_batch_of_pairs(golden):
     assert_like(network.show(moved), arrays, "rendered", RENDERS)
 
 
-def test_losses_gradients_and_five_steps_of_adam(golden):
+# The leaky ReLU and the L1 loss have kinks, so that rounding shows in gradients: those of float64 are up to
+# 2.2e-3 beside the stored ones of float32. The definitions round as the published program does.
+@pytest.mark.parametrize(("kernels", "gradients"), [("reference", LOSSES), ("", 1e-2)])
+def test_losses_gradients_and_five_steps_of_adam(kernels, gradients, golden, monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_KERNELS", kernels)
     network, pictures, partners, motions, _ = tiny_batch(golden)
     stored = golden.numbers["losses_by_setting_per_step"]
 
@@ -209,14 +213,15 @@ def test_losses_gradients_and_five_steps_of_adam(golden):
     for step in range(5):
         total, plain, dissimilarity = losses("l1", 0.05)
         for value, name in ((total, "total"), (plain, "regression"), (dissimilarity, "ssim")):
-            assert value.item() == pytest.approx(stored["l1_0.05"][name][step], rel=_STEP_LOSSES[step])
+            allowed = max(_STEP_LOSSES[step], gradients if step else 0)
+            assert value.item() == pytest.approx(stored["l1_0.05"][name][step], rel=allowed)
         adam.zero_grad()
         total.backward()
         if step == 0:
             for key, norm in golden.numbers["grad_norms_l1_ssim005"].items():
                 gradient = network.get_parameter(key).grad
                 assert gradient is not None
-                assert float(gradient.double().norm()) == pytest.approx(norm, rel=LOSSES, abs=1e-7), key
+                assert float(gradient.double().norm()) == pytest.approx(norm, rel=gradients, abs=1e-7), key
         adam.step()
     for key, (total, size) in golden.numbers["adam_5_steps_param_sum_abssum"].items():
         value = network.get_parameter(key).detach().double()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from enr_cases import SIDE, made_capture, made_collection, small_config
 
 from method_training import Training, stop_and_resume
-from sightline.captures import Capture
+from sightline.captures import Capture, ImageStore
 from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras
 from sightline.geometry.turning_volume import turntable_poses
@@ -17,6 +18,7 @@ from sightline.methods.base import Progress
 from sightline.methods.enr.config import INFO, EnrConfig, from_published
 from sightline.methods.enr.method import Enr
 from sightline.methods.enr.motion import move
+from sightline.methods.enr.pictures import fit_pictures
 from sightline.methods.enr.poses import find_distance, free_motion
 from sightline.runs.settings import from_plain
 from sightline.workflows.options import read_settings
@@ -45,7 +47,7 @@ def cameras_at(*angles: float, side: int = SIDE) -> Cameras:
 
 
 def test_it_learns_what_objects_look_like():
-    training = start(0).advance(150)
+    training = start(1).advance(150)
     first, last = np.mean(training.losses[:10]), np.mean(training.losses[-10:])
     assert last < 0.35 * first
     # A held-out view, from one source: the object's own colour, and no other's.
@@ -186,6 +188,42 @@ def test_pictures_of_other_sizes_are_resized_when_asked_for():
     assert large.shape == (32, 32, 3)
     averaged = large.view(SIDE, 2, SIDE, 2, 3).mean((1, 3))
     assert float((averaged - small).abs().mean()) < 0.4 * float(small.std())
+
+
+def test_any_size_may_be_taken_for_rendering_alone():
+    """Sources of twice and of half the size: those that were reduced show what the ones of the size show."""
+    method, asked = trained_method(), trained_method(resize=True)
+    method.take_any_size()
+    large = made_capture(0, 3, side=2 * SIDE).view(1)
+    reduced = fit_pictures([large.images[0]], asked.config)[0].permute(1, 2, 0).numpy()
+    fitting = Capture(
+        **{
+            **vars(large),
+            "images": ImageStore.from_arrays([reduced]),
+            "cameras": large.cameras.resized(SIDE, SIDE),
+        }
+    )
+    camera = cameras_at(0.2)
+    expected = trained_method().render(trained_method().encode(fitting), camera).rgb
+    for one in (method, asked):
+        assert torch.allclose(one.render(one.encode(large), camera).rgb, expected, atol=1e-6)
+    small = method.encode(made_capture(0, 3, side=SIDE // 2).view(0))
+    assert method.render(small, cameras_at(0.2, side=SIDE // 2)).rgb.shape == (8, 8, 3)
+
+
+def test_what_the_network_does_not_show_is_white():
+    capture = made_capture(0, 3, side=32)
+    whole, cropped = trained_method(resize=True), trained_method(crop=SIDE)
+    camera = cameras_at(0.2, side=32)
+    seen = cropped.encode(capture.view(0))
+    picture = cropped.render(seen, camera).rgb
+    assert float(picture[:8].min()) == float(picture[:, :8].min()) == float(picture[24:, 24:].min()) == 1
+    assert torch.equal(picture[8:24, 8:24], cropped.render_many(replace(seen, shown=1.0), cameras_at(0.2))[0])
+    wide = Cameras.create(camera.c2w, 20.0, width=40, height=32)
+    picture = whole.render(whole.encode(capture.view(0)), wide).rgb
+    assert picture.shape == (32, 40, 3)
+    assert torch.equal(picture[:, 4:36], whole.render(whole.encode(capture.view(0)), camera).rgb)
+    assert float(picture[:, :4].min()) == float(picture[:, 36:].min()) == 1
 
 
 def test_a_photo_becomes_a_source_view(caplog):

@@ -18,6 +18,7 @@ from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
 from sightline.geometry.turning_volume import turntable_poses
 from sightline.kernels.mlp import uses_bfloat16
+from sightline.kernels.warm import compile_operations
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.enr.config import EnrConfig
 from sightline.methods.enr.losses import picture_loss
@@ -57,8 +58,11 @@ class Enr(Method):
         self._kept: list[tuple[Any, Renderer]] = []
 
     def warm_up(self) -> None:
-        """Settle how memory is reused: layers' outputs of the same size come again and again."""
+        """Compile the kernels, and settle how memory is reused: outputs of the same sizes come again."""
         keep_freed_memory()
+        if self.network.ball.device.type == "cpu":
+            narrow = self.convolution_type == torch.bfloat16
+            compile_operations("group_norm", "moved_volume", dtype=np.uint16 if narrow else np.float32)
 
     @property
     def convolution_type(self) -> torch.dtype:

@@ -15,10 +15,10 @@ from sightline.methods.enr.config import EnrConfig
 from sightline.methods.enr.motion import Interpolation, move
 from sightline.methods.enr.network import EnrNetwork, show_entered
 from sightline.methods.enr.poses import learnt_poses
-from sightline.networks.residual_blocks import Layers, channels_last, lay_out
+from sightline.networks.residual_blocks import Layers, NormalisedActivation, channels_last, lay_out
 
-BATCH = 8
-"""views that are rendered at once"""
+BATCH = 4
+"""views that are rendered at once; of eight, tensors are larger than the C library keeps"""
 
 
 class Renderer(nn.Module):
@@ -43,24 +43,29 @@ class Renderer(nn.Module):
         if dtype == torch.bfloat16:
             for parameter in self.parts.parameters():
                 parameter.data = channels_last(parameter.data)
+        if self.weight.device.type == "cpu":
+            # The compiled normalisation takes its few numbers in float32, whatever the pictures' format is.
+            for module in self.parts.modules():
+                if isinstance(module, NormalisedActivation):
+                    module.float()
 
     weight: Tensor
     bias: Tensor
 
     def enter(self, volume: Float[Tensor, "1 channels d h w"]) -> Float[Tensor, "1 entered d h w"]:
         """Apply the first convolution, without its bias."""
-        return F.conv3d(volume.float(), self.weight)
+        return lay_out(F.conv3d(volume.float(), self.weight).to(self.dtype))
 
     def forward(
         self, entered: Float[Tensor, "1 entered d h w"], motions: Float[Tensor, "n 3 4"]
     ) -> Float[Tensor, "n 3 side side"]:
         """Render a volume that was entered, under several motions; values in [0, 1]."""
-        moved = move(entered.expand(len(motions), -1, -1, -1, -1), motions, self.interpolation) + self.bias
+        moved = move(entered, motions, self.interpolation).to(self.dtype).add_(self.bias.to(self.dtype))
         three, projection, two = self.parts
         assert isinstance(three, Layers)
         assert isinstance(projection, Layers)
         assert isinstance(two, Layers)
-        return torch.sigmoid(show_entered((three, projection, two), lay_out(moved.to(self.dtype))))
+        return torch.sigmoid(show_entered((three, projection, two), lay_out(moved)))
 
 
 @dataclass(frozen=True)
