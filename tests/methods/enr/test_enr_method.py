@@ -319,3 +319,21 @@ def test_presets_can_be_built(name):
     assert math.isclose(config.units_per_half_width, 1.0)
     with torch.device("meta"):
         assert sum(p.numel() for p in Enr(config).parameters()) > 1e6
+
+
+def test_a_step_makes_the_kept_renderer_old():
+    # The one of before would render volumes that it does not know.
+    training = start(1)
+    capture, camera = made_capture(0, 6), made_capture(0, 6).cameras[3]
+
+    def rendered() -> torch.Tensor:
+        training.method.eval()
+        return training.method.render(training.method.encode(capture.view(1)), camera).rgb
+
+    before = rendered()
+    assert torch.equal(rendered(), before)
+    training.method.train()
+    training.advance(3)
+    kept = training.method._kept[0][1]
+    rendered()
+    assert training.method._kept[0][1] is not kept

@@ -35,6 +35,7 @@ from sightline.methods.enr.poses import (
     unlearnt_motion,
 )
 from sightline.methods.enr.scene import BATCH, EnrScene, Renderer
+from sightline.networks.fused_adam import fused_adam
 
 _SHOWN = 3
 
@@ -170,7 +171,7 @@ class Enr(Method):
 
     def optimisers(self) -> list[Optimisation]:
         """Adam; its rate falls along half a cosine to `final_rate`."""
-        adam = torch.optim.Adam(self.parameters(), lr=self.config.learning_rate, fused=True)
+        adam = fused_adam(self.parameters(), lr=self.config.learning_rate)
         low = self.config.final_rate
 
         def schedule(progress: Progress) -> float:

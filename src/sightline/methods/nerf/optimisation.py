@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sightline.methods.nerf.config import NerfConfig
+from sightline.networks.fused_adam import fused_adam
 
 _COSINE_END = 1e-8
 """learning rate at the end of the cosine"""
@@ -25,14 +26,7 @@ def build_optimiser(config: NerfConfig, parameters: Iterable[Tensor]) -> torch.o
     elif config.optimiser == "ranger":
         optimiser = Ranger(parameters, lr=rate, eps=eps, weight_decay=decay)
     else:
-        # One pass over parameters and moments instead of a dozen.
-        optimiser = torch.optim.Adam(parameters, lr=rate, eps=eps, weight_decay=decay, fused=True)
-
-        def note(*_: Any) -> None:
-            # The fused update does not tell autograd, by which the networks know that their copies are old.
-            torch.autograd.graph.increment_version(parameters)
-
-        optimiser.register_step_post_hook(note)
+        optimiser = fused_adam(parameters, lr=rate, eps=eps, weight_decay=decay)
     if config.clip_gradient is not None:
         limit = config.clip_gradient
 
