@@ -39,6 +39,8 @@ class Arguments:
     """take each K-th view of the split, or of each object"""
     downscale: float | None = None
     """divide the images' size by this; by default what the run was trained with"""
+    resize: bool = False
+    """of enr: take source pictures of another size than the run's, cut to their middle square and resized"""
     protocol: str = "sightline"
     """how pictures are compared and scores averaged"""
     background: str | None = None
@@ -120,6 +122,7 @@ def _score_run(parsed: Arguments) -> Any:
         source_list=parsed.source_list,
         objects=[id.strip() for id in (parsed.objects or "").split(",") if id.strip()],
         approx=parsed.approx,
+        resize=parsed.resize,
     )
 
 
@@ -128,10 +131,11 @@ def _score_images(parsed: Arguments) -> Any:
     from sightline.workflows.evaluate import evaluate_pictures, one_scene
 
     assert parsed.images is not None
-    if any((parsed.sources, parsed.num_sources, parsed.source_list, parsed.objects, parsed.approx)):
+    of_runs = (parsed.sources, parsed.num_sources, parsed.source_list, parsed.objects)
+    if any(of_runs) or parsed.approx or parsed.resize:
         raise InputError(
             "Pictures are scored as they are: they have no source views and belong to one scene",
-            where="--sources, --num-sources, --source-list, --objects, --approx",
+            where="--sources, --num-sources, --source-list, --objects, --approx, --resize",
             fix="Leave them away, or give a run",
         )
     if parsed.data is None:

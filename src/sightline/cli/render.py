@@ -54,6 +54,8 @@ class Arguments:
     motion: str | None = None
     """of enr: move the camera away from the source view instead of along a path: FILE.json, or ranges such as
     azimuth=0:360,elevation=-10~20,right=0.2 (degrees; right, up, forward in half widths of the volume)"""
+    resize: bool = False
+    """of enr: take source views of another size than the run's, cut to their middle square and resized"""
     debug_views: bool = False
     """put the source views beside each frame"""
     out: Path | None = None

@@ -51,6 +51,8 @@ class ObjectEvaluation:
     """how many source views the method takes; None for any number"""
     settings: Mapping[str, Any] | None = None
     """further JSON values that decide the scores: the weights, how the data was opened"""
+    facts: Mapping[str, Any] | None = None
+    """further JSON values to tell beside the scores"""
 
     @property
     def all_settings(self) -> dict[str, Any]:
@@ -186,6 +188,7 @@ def _conclude(
             "every": evaluation.rule.every,
             "approximate": evaluation.rule.approximate,
             **({} if training is None else {"training_objects": training.total}),
+            **(evaluation.facts or {}),
             "data_facts": _plain(first.extras),
         },
         seconds=seconds,

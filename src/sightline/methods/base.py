@@ -204,6 +204,16 @@ class Method(nn.Module, ABC):
             fix="Give posed images with --data and --object",
         )
 
+    def take_any_size(self) -> None:
+        """Take source views of any size from now on, for rendering alone, where training did not.
+
+        Raises:
+            InputError: it does so anyway.
+        """
+        raise InputError(
+            f"{self.name} takes pictures of any size as they are", where="--resize", fix="Leave it away"
+        )
+
     def moved(
         self,
         scene: Scene,

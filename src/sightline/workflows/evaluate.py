@@ -36,6 +36,7 @@ def evaluate_run(
     source_list: Path | None = None,
     objects: Sequence[str] = (),
     approx: bool = False,
+    resize: bool = False,
 ) -> Evaluation:
     """Render a split's views with a run and score them; results go to `eval/` in the run folder.
 
@@ -60,6 +61,8 @@ def evaluate_run(
         source_list: a file that names the views of each object instead.
         objects: ids of the objects; all of the split where not given.
         approx: one view of each object, drawn at random, the same one every time.
+        resize: show source pictures of another size than the run's to it, cut to their middle square and
+            resized; what it renders is brought to the size of the data's pictures and compared with those.
 
     Raises:
         InputError: the data is gone, has no such split, object or view, or the run cannot be loaded.
@@ -86,11 +89,12 @@ def evaluate_run(
             device=device,
             best=best,
             chunk=chunk,
+            resize=resize,
         )
-    if choice.given() or objects or approx:
+    if choice.given() or objects or approx or resize:
         raise InputError(
             f"{run.method_name} has learnt one scene: it has neither objects nor source views",
-            where="--sources, --num-sources, --source-list, --objects, --approx",
+            where="--sources, --num-sources, --source-list, --objects, --approx, --resize",
             fix="Leave them away",
         )
     capture = one_scene(run.open_data(data, **options))

@@ -82,6 +82,7 @@ def evaluate_many(
     device: Device = "auto",
     best: bool = False,
     chunk: int | None = None,
+    resize: bool = False,
 ) -> Evaluation:
     """Score each object of a split from its source views; results go to `eval/` in the run folder.
 
@@ -103,6 +104,8 @@ def evaluate_many(
     # Before anything is loaded: a wrong view or list is told at once.
     for entry in entries[:1] if choice.source_list is None else entries:
         _check(entry, rule, protocol, kind.most_sources)
+    # Only where it is so: results that were made before there was a choice stay valid.
+    resized = {"resize": True} if resize else {}
     evaluation = ObjectEvaluation(
         entries=entries,
         rule=rule,
@@ -113,9 +116,10 @@ def evaluate_many(
         protocol=protocol,
         background=background,
         most_sources=kind.most_sources,
-        settings=_settings(run, opened, choice, best),
+        settings={**_settings(run, opened, choice, best), **resized},
+        facts=resized,
     )
-    loaded = load_method(run, device=device, best=best)
+    loaded = load_method(run, device=device, best=best, resize=resize)
 
     def encode(views: Capture, behind: Background) -> Render:
         return loaded.see(views).renderer(behind.colour, chunk)

@@ -105,6 +105,7 @@ def render_run(
     sources: str | None = None,
     photo: Sequence[Path] = (),
     motion: str | None = None,
+    resize: bool = False,
     debug_views: bool = False,
 ) -> Rendered:
     """Render a run along a path; needs no data, unless the method sees its scene from source views.
@@ -134,6 +135,8 @@ def render_run(
         photo: photos of one object that show it instead, for methods that need no camera.
         motion: how the camera moves away from its source, instead of a path: FILE.json or names and ranges,
             see `motions.read_motion`.
+        resize: show source views of another size than the run's to it, cut to their middle square and
+            resized.
         debug_views: put the source views beside each frame.
 
     Raises:
@@ -149,7 +152,7 @@ def render_run(
     format = _choose_format(format, path, background, out, moving)
     shown = None
     if run.method_info.learns == "one scene":
-        _refuse_sources(run, object, sources, photo, debug_views, motion)
+        _refuse_sources(run, object, sources, photo, debug_views or resize, motion)
         capture = one_scene(run.open_data(data)) if data is not None else run.capture_info().as_capture()
         cameras = choose_cameras(
             capture, path, frames=frames, size=size, elevation=elevation, variant=variant
@@ -157,7 +160,7 @@ def render_run(
         names = list(capture.split(path).image_names) if path in SPLITS else None
         loaded = load_method(run, device=device, best=best, sampler=sampler)
     else:
-        loaded = load_method(run, device=device, best=best, sampler=sampler)
+        loaded = load_method(run, device=device, best=best, sampler=sampler, resize=resize)
         shown = _show(run, loaded.method, data, object, split, sources, photo)
         capture = shown.capture
         if moving is None:
@@ -260,13 +263,13 @@ def _refuse_sources(
     object: str | None,
     sources: str | None,
     photo: Sequence[Path],
-    debug_views: bool,
+    flags: bool,
     motion: str | None,
 ) -> None:
-    if object is not None or sources is not None or photo or debug_views or motion is not None:
+    if object is not None or sources is not None or photo or flags or motion is not None:
         raise InputError(
             f"{run.method_name} has learnt one scene: it has neither objects nor source views",
-            where="--object, --sources, --photo, --motion, --debug-views",
+            where="--object, --sources, --photo, --motion, --resize, --debug-views",
             fix="Leave them away",
         )
 

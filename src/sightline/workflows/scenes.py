@@ -79,15 +79,26 @@ def load_scene(
 
 
 def load_method(
-    run: Run | Path | str, *, device: Device = "auto", best: bool = False, sampler: str | None = None
+    run: Run | Path | str,
+    *,
+    device: Device = "auto",
+    best: bool = False,
+    sampler: str | None = None,
+    resize: bool = False,
 ) -> LoadedMethod:
-    """Load a run's weights; arguments are those of `load_scene`."""
+    """Load a run's weights; arguments are those of `load_scene`.
+
+    Args:
+        resize: let a method of one picture size take source views of others too.
+    """
     run = run if isinstance(run, Run) else Run.open(run)
     warn_unfinished(run)
     chosen = choose_device(device)
     method = run.load_method(chosen, best=best)
     if sampler is not None:
         method.choose_sampler(sampler)
+    if resize:
+        method.take_any_size()
     return LoadedMethod(run, method, chosen, best)
 
 

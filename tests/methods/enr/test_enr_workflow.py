@@ -11,6 +11,7 @@ from enr_cases import small_config
 from PIL import Image
 from safetensors.torch import load_file
 
+from sightline.captures import Collection
 from sightline.cli.main import main
 from sightline.kernels.parallel import torch_on_one_thread
 from sightline.runs.run import Run
@@ -71,6 +72,50 @@ def test_training_by_the_command_then_eval_and_render(data, tmp_path, capsys):
     shown = sorted((tmp_path / "pictures").glob("*.png"))
     assert len(shown) >= 2
     assert Image.open(shown[0]).size == (16, 16)
+
+
+@pytest.mark.parametrize(("size", "beside"), [(32, 16), (16, 32)])
+def test_runs_see_data_of_another_size(data, tmp_path, capsys, size, beside):
+    """Runs of twice and of half the size of the pictures, which `--resize` brings together."""
+    changes = {"image_size": 32, "channels_inverse_projection": (16, 32)} if size == 32 else {}
+    run = train(data, tmp_path / "run", 1, small_config(**changes, resize=size == 32), eval_every=0)
+    run.update(config={**run.record.config, "resize": False})
+    other = data if beside == 16 else tmp_path / "other"
+    for path in data.rglob("*") if beside == 32 else ():
+        target = other / path.relative_to(data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".png":
+            Image.open(path).resize((32, 32), Image.Resampling.NEAREST).save(target)
+        elif path.is_file():
+            target.write_bytes(path.read_bytes())
+    arguments = [run.path, "--data", other, "--sources", 1, "--device", "cpu"]
+    assert call("eval", *arguments) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        f"{beside}x{beside} pixels, and this network takes {size}x{size}. Where: {other}/block0/00001.png"
+        in said
+    )
+    assert ("Give --resize" in said, "--downscale 2" in said) == (True, beside == 32)
+    assert call("eval", *arguments, "--resize", "--json", "-") == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert (metrics["resize"], len(metrics["per_object"])) == (True, 4)
+    pictures = sorted((run.path / "eval").rglob("images/block0/*.png"))
+    assert {Image.open(path).size for path in pictures} == {(beside, beside)}
+    # The score is that of the picture brought to the data's size.
+    method = run.load_method()
+    method.take_any_size()
+    found = run.open_data(other)
+    assert isinstance(found, Collection)
+    capture = found["block0"].open()
+    rgb = method.render(method.encode(capture.view(1)), capture.cameras[0]).rgb.numpy()
+    error = np.square(np.rint(rgb * 255) / 255 - capture.images[0] / 255.0).mean()
+    (view,) = (one for one in metrics["per_view"] if one["object"] == "block0" and "00000" in one["name"])
+    assert view["psnr"] == pytest.approx(-10 * math.log10(error), abs=1e-4)
+    shown = ["--object", "block0", "--split", "train", "--sources", 1, "--data", other, "--device", "cpu"]
+    out = ["--frames", 2, "--out", tmp_path / "frames"]
+    assert call("render", run.path, *shown, *out) == 2
+    assert call("render", run.path, *shown, *out, "--resize") == 0
+    assert Image.open(tmp_path / "frames" / "0000.png").size == (beside, beside)
 
 
 def test_resumed_training_is_the_same(data, tmp_path):

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -25,7 +24,7 @@ from sightline.methods.enr.losses import picture_loss
 from sightline.methods.enr.motion import move
 from sightline.methods.enr.network import EnrNetwork
 from sightline.methods.enr.pairs import PairBatch, PairMaker, PictureBank, TrainingObject, share_of_batch
-from sightline.methods.enr.pictures import check_size, fit_pictures
+from sightline.methods.enr.pictures import check_size, cut_side, file_of, fit_pictures, place_on_white
 from sightline.methods.enr.poses import (
     find_distance,
     focal_of,
@@ -107,7 +106,7 @@ class Enr(Method):
             return None
         for index in views:
             width, height = capture.images.sizes[index]
-            check_size(int(width), int(height), self.config, capture.path / capture.image_names[index])
+            check_size(int(width), int(height), self.config, file_of(capture, index))
         cameras = capture.cameras[views]
         turns, shifts = learnt_poses(cameras, self._distance_of(capture), self.config)
         return TrainingObject(capture, tuple(views), turns, shifts)
@@ -194,14 +193,16 @@ class Enr(Method):
             )
         keep_freed_memory()
         width, height = views.images.sizes[0]
-        check_size(int(width), int(height), self.config, views.path / views.image_names[0])
+        check_size(int(width), int(height), self.config, file_of(views, 0))
         picture = fit_pictures([views.images[0]], self.config).to(self.network.ball.device).float() / 255
         distance = self._distance_of(views, self._distance)
         turn, shift = learnt_poses(views.cameras, distance, self.config)
         renderer = self._renderer()
         with self._precision():
             volume = self.network.infer(picture)
-        return EnrScene(self.config, renderer, renderer.enter(volume), turn.cpu(), shift.cpu(), distance)
+        shown = cut_side(int(width), int(height), self.config) / min(int(width), int(height))
+        entered = renderer.enter(volume)
+        return EnrScene(self.config, renderer, entered, turn.cpu(), shift.cpu(), distance, shown)
 
     def _renderer(self) -> Renderer:
         """Make the renderer in its number format, or take the one that was made of the same weights."""
@@ -222,10 +223,11 @@ class Enr(Method):
     ) -> Rendering:
         """Render one camera. The picture has no opacity; its background is what was learnt.
 
-        It is computed at the network's size and resized to the camera's.
+        It is computed at the network's size and resized to the camera's. Where source pictures are cut to
+        their middle square, what is beside that square is white.
 
         Raises:
-            InputError: the camera's picture is not square.
+            InputError: the camera's picture is not square, and pictures are not to be resized.
         """
         return Rendering(self.render_many(scene, camera)[0])
 
@@ -235,17 +237,12 @@ class Enr(Method):
         """Render cameras of one picture size, several at a time; see `render`."""
         assert isinstance(scene, EnrScene)
         width, height = int(cameras.width[0]), int(cameras.height[0])
-        if width != height:
+        if width != height and not self.config.resize:
             raise InputError(
                 f"enr renders square pictures, and the camera's has {width}x{height} pixels",
-                fix=f"Ask for --size {self.config.image_size}",
+                fix="Give --resize, which leaves white what is beside the middle square",
             )
-        pictures = scene.pictures(scene.motions(cameras), batch)
-        if width == self.config.image_size:
-            return pictures
-        planes = pictures.permute(0, 3, 1, 2)
-        planes = F.interpolate(planes, (height, width), mode="bilinear", antialias=True)
-        return planes.permute(0, 2, 3, 1)
+        return place_on_white(scene.pictures(scene.motions(cameras), batch), width, height, scene.shown)
 
     def views_of_photos(self, photos: Sequence[UInt8[np.ndarray, "height width channels"]]) -> Capture:
         """Take a photo (height, width, 3 or 4) as seen from azimuth and elevation 0; see `Method`."""
@@ -271,6 +268,10 @@ class Enr(Method):
             background="white",
             extras={"distance": self._distance},
         )
+
+    def take_any_size(self) -> None:
+        """Resize source pictures, as `resize` of the configuration does; see `Method`."""
+        self.config = replace(self.config, resize=True)
 
     def moved(
         self,

@@ -1,13 +1,16 @@
 """Pictures as `enr` learns them: square, opaque, of one size."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from sightline.captures import Capture
 from sightline.foundation.errors import InputError
 from sightline.methods.enr.config import EnrConfig
 
@@ -47,16 +50,39 @@ def check_size(width: int, height: int, config: EnrConfig, where: object = None)
         + (f", cut to {config.crop}x{config.crop}" if cut else "")
         + f", and this network takes {side}x{side}",
         where=where,
-        fix=(f"Reduce the data with --downscale {width // side}, or " if whole else "")
-        + ("train" if whole else "Train")
-        + " with --resize, which cuts pictures to their middle square and resizes them",
+        fix="Give --resize, which cuts pictures to their middle square and resizes them"
+        + (f"; or reduce the data with --downscale {width // side}, in train and eval" if whole else ""),
     )
+
+
+def file_of(capture: Capture, index: int) -> Path:
+    """File of a view, for messages; only its name where the picture is in memory."""
+    return capture.images.paths[index] or Path(capture.image_names[index])
 
 
 def cut_side(width: int, height: int, config: EnrConfig) -> int:
     """Side of the middle square that a picture is cut to."""
     smallest = min(width, height)
     return smallest if config.crop is None else min(smallest, config.crop)
+
+
+def place_on_white(
+    pictures: Float[Tensor, "n side side 3"], width: int, height: int, shown: float
+) -> Float[Tensor, "n height width 3"]:
+    """Resize square pictures to the middle of larger ones, which are white beside them.
+
+    Args:
+        shown: part of the smaller side that the square covers.
+    """
+    side = max(1, round(min(width, height) * shown))
+    if pictures.shape[1] != side:
+        planes = F.interpolate(pictures.permute(0, 3, 1, 2), (side, side), mode="bilinear", antialias=True)
+        pictures = planes.permute(0, 2, 3, 1)
+    if (height, width) == (side, side):
+        return pictures
+    top, left = (round((length - side) / 2) for length in (height, width))
+    beside = (0, 0, left, width - side - left, top, height - side - top)
+    return F.pad(pictures, beside, value=1.0)
 
 
 def _opaque(picture: np.ndarray) -> np.ndarray:

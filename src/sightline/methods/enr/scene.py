@@ -79,6 +79,8 @@ class EnrScene(Scene):
     shift: Float[Tensor, "1 3"]
     distance: float
     """of the middle of the volume from the cameras, in units of the data"""
+    shown: float = 1.0
+    """part of the smaller side of a camera's picture that the network's square covers, in its middle"""
     capabilities = frozenset({"rgb"})
 
     def motions(self, cameras: Cameras) -> Float[Tensor, "n 3 4"]:
