@@ -14,6 +14,10 @@ JsonFlag = Annotated[bool, tyro.conf.arg(help="print the result as JSON on stdou
 Data = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA", help="folder or file of the data")]
 RunFolder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", help="run folder")]
 
+Files = Annotated[tuple[tuple[Path, ...], ...], tyro.conf.UseAppendAction]
+Texts = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
+"""values after a flag that may be given again: --photo a.jpg b.jpg --photo c.jpg"""
+
 _STYLE = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes, tyro.conf.HelptextFromCommentsOff)
 
 

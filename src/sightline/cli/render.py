@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from sightline.cli.arguments import JsonFlag, RunFolder, parse
+from sightline.cli.arguments import Files, JsonFlag, RunFolder, Texts, parse
 from sightline.cli.console import print_json
 
 
@@ -13,12 +13,13 @@ class Arguments:
     """What to render, and how."""
 
     run: RunFolder
-    path: str = "orbit"
-    """orbit, spiral, circle, interpolate, train, val or test (the data's own cameras), or a FILE.json"""
+    path: str | None = None
+    """orbit, spiral, circle, interpolate, pixelnerf (that of its published videos), train, val or test (the
+    data's own cameras), or a FILE.json; an orbit, or pixelnerf for its runs on such data, where not given"""
     frames: int | None = None
-    """number of frames, for paths and motions that are made; 120 where not given"""
+    """number of frames, for paths and motions that are made; 120, or as published, where not given"""
     fps: float | None = None
-    """frames per second; what the path's or the motion's file says, else 30"""
+    """frames per second; what the path's or the motion's file says, as published, or 30"""
     size: str | None = None
     """WIDTHxHEIGHT, or N for the longer side; the photos' size where not given"""
     format: Literal["mp4", "gif", "png"] | None = None
@@ -44,13 +45,16 @@ class Arguments:
     """take cameras from this data instead of from what the run remembers; of methods that generalise: where
     the data is, if not at its recorded place"""
     object: str | None = None
-    """of methods that generalise: id of the object; the first of the split where not given"""
+    """of methods that generalise: id of the object, or its number in the split; the first where not given"""
     split: str = "test"
-    """of methods that generalise: whose first object is taken"""
+    """of methods that generalise: whose objects are numbered"""
     sources: str | None = None
     """of methods that generalise: views that show the object, by number or name (64,104)"""
-    photo: tuple[Path, ...] = ()
-    """photos of one object that show it instead; for methods that need no camera"""
+    photo: Files = ()
+    """photo that shows an object instead, for methods that need no camera; of several, each is rendered"""
+    mask: Texts = ()
+    """how the object is told from what is around it: a file that is white where it is, a rectangle
+    X,Y,WIDTH,HEIGHT around it, grabcut, rembg, or none; GrabCut where not given and the method sees crops"""
     motion: str | None = None
     """of enr: move the camera away from the source view instead of along a path: FILE.json, or ranges such as
     azimuth=0:360,elevation=-10~20,right=0.2 (degrees; right, up, forward in half widths of the volume)"""
@@ -80,15 +84,20 @@ def main(arguments: list[str]) -> int:
         description="Renders a run along a camera path: video or pictures.",
     )
     from sightline.workflows.render import render_run
+    from sightline.workflows.render_photos import render_photos
 
     options = asdict(parsed)
     run, as_json = options.pop("run"), options.pop("json")
-    rendered = render_run(run, **options)
+    for name in ("photo", "mask"):
+        options[name] = [value for values in options[name] for value in values]
+    several = len(options["photo"]) > 1
+    done = render_photos(run, **options) if several else [render_run(run, **options)]
     if as_json:
-        print_json(rendered.to_json())
-    else:
+        print_json([rendered.to_json() for rendered in done] if several else done[0].to_json())
+        return 0
+    for rendered in done:
         print(rendered.path)
-        for beside in (rendered.depth, rendered.depth_maps):
+        for beside in (rendered.depth, rendered.depth_maps, rendered.crop):
             if beside is not None:
                 print(beside)
     return 0

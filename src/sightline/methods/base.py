@@ -120,6 +120,8 @@ class Method(nn.Module, ABC):
     its training views"""
     most_sources: ClassVar[int | None] = None
     """how many source views `encode` takes at most; None for any number"""
+    usual_path: ClassVar[str] = "orbit"
+    """camera path of videos where nobody names one; that of its published program where the data fits it"""
 
     def __init__(self, config: Any):
         super().__init__()
@@ -239,6 +241,13 @@ class Method(nn.Module, ABC):
             where="--motion",
             fix="Use --path orbit, or a FILE.json with cameras",
         )
+
+    @property
+    def photo_side(self) -> int | None:
+        """Side in pixels of the square that photos of one object are cropped to around it, on white, before
+        `views_of_photos`; None where they are taken whole.
+        """
+        return None
 
     def choose_sampler(self, name: str) -> None:
         """Place samples along rays in another way than the run was trained with, for rendering alone.

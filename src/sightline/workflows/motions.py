@@ -16,9 +16,8 @@ from sightline.foundation.files import read_json
 from sightline.geometry import Cameras
 from sightline.methods.base import Rendering
 from sightline.methods.pictures import PictureRenderer
-from sightline.workflows.paths import resize_cameras
+from sightline.workflows.paths import USUAL_FRAMES, resize_cameras
 
-USUAL_FRAMES = 120
 _ANGLES = ("azimuth", "elevation")
 _SHIFTS = ("right", "up", "forward")
 _LIMITS = {"azimuth": 3600.0, "elevation": 180.0}

@@ -10,9 +10,12 @@ from sightline.captures import Capture
 from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras, published_paths, trajectories, transform_poses
 from sightline.geometry.treatments import Treated, recentre_and_scale, spherify
+from sightline.workflows import pixelnerf_videos
 
-PATHS = ("orbit", "spiral", "circle", "interpolate")
+PATHS = ("orbit", "spiral", "circle", "interpolate", pixelnerf_videos.PATH)
 SPLITS = ("train", "val", "test")
+USUAL_FRAMES = 120
+_WITH_ELEVATION = ("orbit", pixelnerf_videos.PATH)
 _PUBLISHED: dict[tuple[str, str], Callable[[Treated, int], torch.Tensor]] = {
     ("spiral", "nerf_pl"): lambda scene, frames: published_paths.nerf_pl_spiral(scene.c2w, frames),
     ("spiral", "flax_nerf"): lambda scene, frames: published_paths.flax_nerf_spiral(scene.c2w, frames),
@@ -41,7 +44,7 @@ def choose_cameras(
     capture: Capture,
     path: str,
     *,
-    frames: int = 120,
+    frames: int | None = None,
     size: str | None = None,
     elevation: float | None = None,
     variant: str | None = None,
@@ -50,16 +53,17 @@ def choose_cameras(
 
     Args:
         path: one of `PATHS`, one of `SPLITS` (the capture's own cameras, with their lenses), or a JSON file.
-        frames: number of cameras of a path that is made.
+        frames: number of cameras of a path that is made; 120, or as published for `pixelnerf`, where not
+            given.
         size: WIDTHxHEIGHT, or N for the longer side; the capture's own where not given.
-        elevation: degrees above the focus, for an orbit.
+        elevation: degrees above the focus, for an orbit and for `pixelnerf`.
         variant: one of `VARIANTS[path]`: the path as that published system makes it.
 
     Raises:
         InputError: an unknown path, variant or size, a split without views, or data without what a variant
             needs.
     """
-    if elevation is not None and path != "orbit":
+    if elevation is not None and path not in _WITH_ELEVATION:
         raise InputError("Only an orbit has an elevation", where="--elevation", fix="Use --path orbit")
     if variant is not None and variant not in VARIANTS.get(path, ()):
         known = "; ".join(f"--path {name}: {', '.join(names)}" for name, names in VARIANTS.items())
@@ -72,6 +76,10 @@ def choose_cameras(
     if capture.splits.get("train"):
         reference = reference[list(capture.splits["train"])]
     width, height = parse_size(size, reference) if size else (None, None)
+    if path == pixelnerf_videos.PATH:
+        poses = pixelnerf_videos.path_poses(capture, frames, elevation)
+        return trajectories.path_cameras(reference, poses, width, height)
+    frames = USUAL_FRAMES if frames is None else frames
     if variant is not None:
         poses = _published(capture, path, variant, frames)
         return trajectories.path_cameras(reference, poses, width, height)

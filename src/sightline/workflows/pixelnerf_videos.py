@@ -38,6 +38,12 @@ def frames_per_second(capture: Capture) -> float:
     return _PHOTO_PER_SECOND if capture.format == PHOTO else _PER_SECOND
 
 
+def middle_of_photo(capture: Capture) -> Float[Tensor, "3"]:
+    """Where the object of a photo is: ahead of its camera, at the middle of near and far."""
+    pose = capture.cameras.c2w[0].double()
+    return pose[:, 3] - _radius(capture) * pose[:, 2]
+
+
 def path_poses(
     capture: Capture, frames: int | None = None, elevation: float | None = None
 ) -> Float[Tensor, "frames2 3 4"]:
@@ -54,12 +60,10 @@ def path_poses(
         InputError: an elevation for DTU, or a scan without the frame that its path is in.
     """
     if capture.format == PHOTO:
-        pose, radius = capture.cameras.c2w[0].double(), _radius(capture)
-        around = photo_orbit(frames or _PHOTO_FRAMES, radius, -(elevation or 0.0))
-        # The path's frame has its origin in the object, `radius` before the photo's camera.
-        turn = pose[:, :3]
-        origin = pose[:, 3] - radius * turn[:, 2]
-        return torch.cat([turn @ around[..., :3], turn @ around[..., 3:] + origin[:, None]], -1)
+        around = photo_orbit(frames or _PHOTO_FRAMES, _radius(capture), -(elevation or 0.0))
+        # Its origin is in the object, and its axes are the photo's camera's.
+        turn, middle = capture.cameras.c2w[0, :, :3].double(), middle_of_photo(capture)
+        return torch.cat([turn @ around[..., :3], turn @ around[..., 3:] + middle[:, None]], -1)
     if capture.format == "dtu":
         if elevation is not None:
             raise InputError(

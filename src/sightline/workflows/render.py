@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from sightline.media.images import to_uint8, write_png
 from sightline.media.video import write_video
 from sightline.methods.base import Method, Rendering
 from sightline.runs.run import Run
+from sightline.workflows import pixelnerf_videos
 from sightline.workflows.counting import counting
 from sightline.workflows.depth_maps import (
     DepthFiles,
@@ -32,7 +33,6 @@ from sightline.workflows.depth_maps import (
 )
 from sightline.workflows.evaluate import one_scene
 from sightline.workflows.motions import (
-    USUAL_FRAMES,
     FrameRenderer,
     Motion,
     of_motion,
@@ -66,6 +66,8 @@ class Rendered:
     seconds_per_frame: float
     depth_maps: Path | None = None
     """folder of depth as numbers"""
+    crop: Path | None = None
+    """what was cropped out of a photo and shown to the method"""
 
     def to_json(self) -> dict[str, Any]:
         """What `sightline render --json` prints."""
@@ -73,6 +75,7 @@ class Rendered:
             "path": self.path.as_posix(),
             "depth": None if self.depth is None else self.depth.as_posix(),
             "depth_maps": None if self.depth_maps is None else self.depth_maps.as_posix(),
+            "crop": None if self.crop is None else self.crop.as_posix(),
             "frames": self.frames,
             "seconds_per_frame": round(self.seconds_per_frame, 4),
         }
@@ -81,7 +84,7 @@ class Rendered:
 def render_run(
     run: Run | Path | str,
     *,
-    path: str = "orbit",
+    path: str | None = None,
     frames: int | None = None,
     fps: float | None = None,
     size: str | None = None,
@@ -104,6 +107,7 @@ def render_run(
     split: str = "test",
     sources: str | None = None,
     photo: Sequence[Path] = (),
+    mask: Sequence[str] = (),
     motion: str | None = None,
     resize: bool = False,
     debug_views: bool = False,
@@ -112,9 +116,10 @@ def render_run(
 
     Args:
         run: the run or its folder.
-        path: orbit, spiral, circle, interpolate, the cameras of a split (train, val, test), or a JSON file.
-        frames: number of frames of a path or a motion that is made; 120 where not given.
-        fps: frames per second; the file's of the path or the motion, or 30.
+        path: orbit, spiral, circle, interpolate, pixelnerf, the cameras of a split (train, val, test), or a
+            JSON file; an orbit, or what is usual for the method and the data, where not given.
+        frames: number of frames of a path or a motion that is made; 120, or as published, where not given.
+        fps: frames per second; the file's of the path or the motion, as published, or 30.
         size: WIDTHxHEIGHT, or N for the longer side.
         format: mp4, gif or png (a folder of pictures); mp4 for paths, png for splits and transparency.
         depth: write depth in colour beside it.
@@ -133,6 +138,7 @@ def render_run(
         split: whose objects there are to choose from.
         sources: views that show the object, by number or name with commas.
         photo: photos of one object that show it instead, for methods that need no camera.
+        mask: how the object of each photo is told from what is around it, see `object_photos.read_photos`.
         motion: how the camera moves away from its source, instead of a path: FILE.json or names and ranges,
             see `motions.read_motion`.
         resize: show source views of another size than the run's to it, cut to their middle square and
@@ -148,11 +154,11 @@ def render_run(
     if motion is not None:
         _refuse_path(path, elevation, variant, still)
         moving, path = read_motion(motion, frames), motion if motion.lower().endswith(".json") else "motion"
-    frames = USUAL_FRAMES if frames is None else frames
     format = _choose_format(format, path, background, out, moving)
     shown = None
     if run.method_info.learns == "one scene":
-        _refuse_sources(run, object, sources, photo, debug_views or resize, motion)
+        path = path or "orbit"
+        _refuse_sources(run, object, sources, photo or mask, debug_views or resize, motion)
         capture = one_scene(run.open_data(data)) if data is not None else run.capture_info().as_capture()
         cameras = choose_cameras(
             capture, path, frames=frames, size=size, elevation=elevation, variant=variant
@@ -161,8 +167,9 @@ def render_run(
         loaded = load_method(run, device=device, best=best, sampler=sampler)
     else:
         loaded = load_method(run, device=device, best=best, sampler=sampler, resize=resize)
-        shown = _show(run, loaded.method, data, object, split, sources, photo)
+        shown = _show(run, loaded.method, data, object, split, sources, photo, mask)
         capture = shown.capture
+        path = path or shown.usual_path(loaded.method)
         if moving is None:
             cameras, names = shown.cameras(
                 path, frames=frames, size=size, elevation=elevation, variant=variant
@@ -184,6 +191,8 @@ def render_run(
         fps = moving.fps
     elif fps is None and path.lower().endswith(".json"):
         fps = frames_per_second(path)
+    elif fps is None and path == pixelnerf_videos.PATH:
+        fps = pixelnerf_videos.frames_per_second(capture)
     target = out or run.path / "renders" / _default_name(shown, path, variant, format, still)
     strip = SourceStrip.of(shown.views, behind) if shown is not None and debug_views else None
     output = _Output(
@@ -192,11 +201,15 @@ def render_run(
     if out is not None:
         output.refuse_full_folders()
     with counting("rendering", len(cameras)) as on_frame:
-        return _write(frame, cameras, output, capture, on_frame)
+        done = _write(frame, cameras, output, capture, on_frame)
+    if shown is None or shown.crop is None:
+        return done
+    write_png(output.crop_path, shown.crop)
+    return replace(done, crop=output.crop_path)
 
 
 def _choose_format(
-    format: Format | None, path: str, background: str | None, out: Path | None, motion: Motion | None
+    format: Format | None, path: str | None, background: str | None, out: Path | None, motion: Motion | None
 ) -> Format:
     if out is not None:
         by_name: dict[str, Format] = {".mp4": "mp4", ".gif": "gif", "": "png"}
@@ -218,8 +231,8 @@ def _choose_format(
     return format or ("png" if path in SPLITS or one else "mp4")
 
 
-def _refuse_path(path: str, elevation: float | None, variant: str | None, still: bool) -> None:
-    if path != "orbit" or elevation is not None or variant is not None or still:
+def _refuse_path(path: str | None, elevation: float | None, variant: str | None, still: bool) -> None:
+    if path is not None or elevation is not None or variant is not None or still:
         raise InputError(
             "The way of the camera is given in two ways",
             where="--motion and --path, --elevation, --variant or --still",
@@ -246,7 +259,10 @@ def _show(
     split: str,
     sources: str | None,
     photo: Sequence[Path],
+    mask: Sequence[str],
 ) -> ShownObject:
+    if mask and not photo:
+        raise InputError("Masks are of photos", where="--mask", fix="Give --photo too, or leave --mask away")
     if not photo:
         return show_object(run, method, data=data, object=object, split=split, sources=sources)
     if object is not None or sources is not None or data is not None:
@@ -255,21 +271,21 @@ def _show(
             where="--photo and --object, --sources or --data",
             fix="Give photos, or an object of the data",
         )
-    return show_photos(method, photo)
+    return show_photos(method, photo, mask)
 
 
 def _refuse_sources(
     run: Run,
     object: str | None,
     sources: str | None,
-    photo: Sequence[Path],
+    photo: Sequence[Any],
     flags: bool,
     motion: str | None,
 ) -> None:
     if object is not None or sources is not None or photo or flags or motion is not None:
         raise InputError(
             f"{run.method_name} has learnt one scene: it has neither objects nor source views",
-            where="--object, --sources, --photo, --motion, --resize, --debug-views",
+            where="--object, --sources, --photo, --mask, --motion, --resize, --debug-views",
             fix="Leave them away",
         )
 
@@ -303,6 +319,10 @@ class _Output:
     @property
     def maps_path(self) -> Path:
         return self.path.with_name(f"{self.path.stem}_{self.plan.label}_maps")
+
+    @property
+    def crop_path(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}_crop.png")
 
     @property
     def folders(self) -> list[Path]:

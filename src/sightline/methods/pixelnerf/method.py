@@ -25,6 +25,8 @@ from sightline.methods.pixelnerf.views import as_sources, load_views
 
 _LOOKED_AT = 8
 """objects that the frame is found from"""
+_PHOTO_SIDE = 128
+"""of the published crops, where the configuration states no size"""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class PixelNerf(Method):
     name: ClassVar[str] = "pixelnerf"
     usual_sources: ClassVar[int | None] = 1
     most_sources: ClassVar[int | None] = None
+    usual_path: ClassVar[str] = "pixelnerf"
     config: PixelNerfConfig
 
     def __init__(self, config: PixelNerfConfig):
@@ -175,6 +178,11 @@ class PixelNerf(Method):
         assert isinstance(scene, PixelNerfScene)
         return scene.render(camera, background, chunk)
 
+    @property
+    def photo_side(self) -> int:
+        """Side of the crops that it sees: the size of the pictures that it learnt from."""
+        return self.config.image_size or _PHOTO_SIDE
+
     def views_of_photos(self, photos: Sequence[UInt8[np.ndarray, "height width channels"]]) -> Capture:
         """Take a photo as seen from straight before the object, at the middle of near and far.
 
@@ -182,13 +190,14 @@ class PixelNerf(Method):
         """
         if len(photos) != 1:
             raise InputError(
-                f"The cameras of {len(photos)} photos cannot be guessed",
+                f"The cameras of {len(photos)} photos of one object cannot be guessed",
                 where="--photo",
                 fix="Give one photo, or posed images with --data and --object",
             )
         height, width = photos[0].shape[:2]
         pose = torch.eye(4, dtype=torch.float64)
-        pose[2, 3] = (self.frame.near + self.frame.far) / 2
+        near, far = self.frame.near, self.frame.far
+        pose[2, 3] = (near + far) / 2
         cameras = Cameras.create(
             pose[None, :3], self.config.photo_focal * min(height, width), width=width, height=height
         ).transformed(self.frame.to_model.inverse())
@@ -198,7 +207,10 @@ class PixelNerf(Method):
             images=ImageStore.from_arrays([np.ascontiguousarray(photos[0])]),
             image_names=("photo",),
             splits={"train": (0,), "val": (), "test": ()},
+            near=np.array([near / self.frame.to_model.scale]),
+            far=np.array([far / self.frame.to_model.scale]),
             background="alpha" if photos[0].shape[2] == 4 else "white",
+            format="photo",
         )
 
     def state(self) -> dict[str, Any]:
