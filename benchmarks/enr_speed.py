@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from benchmarks.enr_curve import measure_curve
 from benchmarks.plain_enr import Plain
+from benchmarks.turns import Timing, time_in_turns
 from torch import Tensor, nn
 
 from sightline.captures import open_capture
@@ -41,15 +42,6 @@ from sightline.methods.enr.scene import BATCH
 # Channels and side of the 3x3x3 convolutions that take most of the time at 128 pixels.
 _SHAPES = ((64, 32), (128, 16), (32, 32))
 _LAYOUTS = {"planes": False, "side by side": True}
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Medians of one side, and what its first call gave."""
-
-    seconds: float
-    processor_seconds: float
-    result: Tensor
 
 
 @dataclass(frozen=True)
@@ -150,22 +142,6 @@ def make_batch(config: EnrConfig, size: int) -> PairBatch:
     still = torch.zeros(size, 3).double()
     partners = torch.arange(size) ^ 1
     return PairBatch(pictures, relative_motion(turns[partners], still, turns, still).float())
-
-
-def time_in_turns(calls: Mapping[str, Callable[[], Tensor]], rounds: int) -> dict[str, Timing]:
-    """Measure all sides in turns, after a first call of each."""
-    results = {name: call() for name, call in calls.items()}
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            began, processor = time.perf_counter(), time.process_time()
-            call()
-            taken[name].append((time.perf_counter() - began, time.process_time() - processor))
-    found = {}
-    for name, rows in taken.items():
-        seconds, processor = (statistics.median(column) for column in zip(*rows, strict=True))
-        found[name] = Timing(seconds, processor, results[name])
-    return found
 
 
 def make_row(name: str, pictures: int, plain: Mapping[str, Timing], ours: Timing, operations: int) -> Row:
