@@ -41,6 +41,14 @@ def test_unknown_folders_say_what_was_looked_for(tmp_path):
     assert caught.value.exit_code == 2
 
 
+def test_folders_of_captures_name_one(tmp_path, capture_in_memory):
+    for name in ("b", "a"):
+        write_capture(capture_in_memory(), tmp_path / "set" / name, "transforms")
+    (tmp_path / "set" / "notes").mkdir()
+    with pytest.raises(InputError, match=r"no capture itself, but 2 of the folders in it are.*set/a"):
+        open_capture(tmp_path / "set")
+
+
 def test_missing_folders(tmp_path):
     with pytest.raises(InputError, match=r"no such folder or file.*nowhere"):
         open_capture(tmp_path / "nowhere")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sightline.captures.image_store import ImageStore as ImageStore
     from sightline.captures.inspection import CaptureFacts as CaptureFacts
     from sightline.captures.inspection import inspect_capture as inspect_capture
+    from sightline.captures.opening import captures_inside as captures_inside
     from sightline.captures.opening import detect_format as detect_format
     from sightline.captures.opening import open_capture as open_capture
     from sightline.captures.record import CaptureRecord as CaptureRecord
@@ -32,6 +33,7 @@ _PUBLIC = {
     "ImageStore": "image_store",
     "Points": "capture",
     "capture_to_json": "record",
+    "captures_inside": "opening",
     "detect_format": "opening",
     "draw_cameras": "drawing",
     "inspect_capture": "inspection",
@@ -50,6 +52,7 @@ __all__ = [
     "ImageStore",
     "Points",
     "capture_to_json",
+    "captures_inside",
     "detect_format",
     "draw_cameras",
     "inspect_capture",

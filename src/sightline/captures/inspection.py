@@ -16,6 +16,8 @@ Vector = tuple[float, float, float]
 Range = tuple[float, float]
 
 _POINT_PERCENTILES = (1, 50, 99)
+_NOTHING = 1e-9
+"""parts of the cameras' distance below which a coordinate is rounding"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +139,7 @@ def inspect_capture(capture: Capture) -> CaptureFacts:
         centre_high=_triple(centres.max(axis=0)),
         spread=spread,
         up=_triple(up_direction(cameras.c2w).numpy()),
-        focus=_triple(focus),
+        focus=_triple(np.where(np.abs(focus) < _NOTHING * distances.max(), 0.0, focus)),
         axes_meet=axes_meet(cameras.c2w),
         focus_distance=_extremes(distances),
         layout=capture_layout(cameras),

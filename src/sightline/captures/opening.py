@@ -20,12 +20,28 @@ def detect_format(path: Path | str) -> str:
     for format in formats:
         if format.detect(path):
             return format.name
+    inside = captures_inside(path)
+    if inside:
+        raise InputError(
+            f"The folder is no capture itself, but {len(inside)} of the folders in it are",
+            where=path,
+            fix=f"Give one of them, such as {inside[0]}",
+        )
     looked_for = "; ".join(f"{format.name}: {format.looked_for}" for format in formats if format.looked_for)
     raise InputError(
         "No known format of posed images was found",
         where=path,
         fix=f"Looked for: {looked_for}. For photos without poses: sightline poses PHOTOS --out CAPTURE",
     )
+
+
+def captures_inside(path: Path) -> list[Path]:
+    """Find the folders in a folder that are captures or collections, by name; files hold none."""
+    if not path.is_dir():
+        return []
+    formats = list_formats()
+    folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
+    return [folder for folder in folders if any(format.detect(folder) for format in formats)]
 
 
 def open_capture(
