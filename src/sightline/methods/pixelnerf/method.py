@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sightline.captures import Capture, Collection, CollectionObject, ImageStore
 from sightline.foundation.cache import UnavailableError
-from sightline.foundation.errors import InputError, warn
+from sightline.foundation.errors import InputError, inform, warn
 from sightline.geometry import Cameras
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.pixelnerf.batches import BatchMaker, OpenedObjects, PixelNerfBatch
@@ -56,6 +56,7 @@ class PixelNerf(Method):
             # Never asked, and so without gradients.
             self.network.mlp_fine.requires_grad_(False)
         self._frame: Frame | None = None
+        self._told: set[int] = set()
         if config.schedule_at:
             # What rendering follows: the last numbers of samples of the training.
             self.register_buffer("schedule_count", torch.zeros((), dtype=torch.long))
@@ -156,6 +157,7 @@ class PixelNerf(Method):
         """See an object or a scene from its source views; any number of them, of one size."""
         if views is None or not len(views):
             raise InputError("pixelnerf sees an object from its source views", fix="Give --sources")
+        self._tell_size(views)
         device = next(self.parameters()).device
         mode = self.training
         self.eval()
@@ -165,6 +167,20 @@ class PixelNerf(Method):
         finally:
             self.train(mode)
         return PixelNerfScene(self.network, encoded, self.frame, self.config, self.counts)
+
+    def _tell_size(self, views: Capture) -> None:
+        """Say once for each size that the network sees pictures of another size than it learnt from."""
+        height, learnt = int(views.images.sizes[0, 1]), self.config.image_size
+        if learnt is None or height == learnt or height in self._told:
+            return
+        self._told.add(height)
+        if height > learnt:
+            inform(f"Source pictures are {height} pixels high; the network sees them reduced to {learnt}")
+        else:
+            inform(
+                f"Source pictures are {height} pixels high, while the network learnt from {learnt}: what it "
+                "makes of them may be worse"
+            )
 
     def render(
         self,
