@@ -177,6 +177,48 @@ def test_a_stopped_evaluation_goes_on_and_equals_one_that_was_not(
     assert "All objects are finished" in caplog.text
 
 
+def test_pictures_of_all_views_are_saved_and_gone_on_with(
+    trained: Run, ball_data: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("sightline.evaluation.object_pictures.MOST_PICTURES", 3)
+    out = tmp_path / "pictures"
+    evaluate_run(trained, sources="2", objects=["test_0"], device="cpu")
+    evaluate_run(trained, sources="2", objects=["test_0"], device="cpu", save_images=out)
+    views = [f"{k:05d}.png" for k in (0, 1, 3, 4, 5, 6, 7)]
+    assert sorted(path.name for path in (out / "test_0").iterdir()) == views
+    # All objects, in the same folder: what is there is kept, what is missing is rendered again.
+    done = evaluate_run(trained, sources="2", device="cpu", save_images=out).metrics
+    (out / "test_1" / "00003.png").unlink()
+    kept = (out / "test_0" / "00000.png").stat().st_mtime_ns
+    Warp.encoded.clear()
+    again = evaluate_run(trained, sources="2", device="cpu", save_images=out).metrics
+    assert len(Warp.encoded) == 1
+    assert again["psnr"] == done["psnr"]
+    assert (out / "test_0" / "00000.png").stat().st_mtime_ns == kept
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.png")) == [
+        f"test_{k}/{view}" for k in range(3) for view in views
+    ]
+    method, capture = trained.load_method(), open_capture(ball_data)["test_1"].open()
+    with torch.no_grad():
+        rgb = method.render(method.encode(capture.view(2)), capture.cameras[3]).rgb.numpy()
+    assert np.abs(read_image(out / "test_1" / "00003.png") / 255 - rgb).max() <= 0.5 / 255 + 1e-6
+    with pytest.raises(InputError, match="made with other settings"):
+        evaluate_run(trained, sources="3", device="cpu", save_images=out)
+    with pytest.raises(InputError, match="among the data"):
+        evaluate_run(trained, sources="2", device="cpu", save_images=ball_data / "test")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "photo.png").write_bytes(b"1")
+    with pytest.raises(InputError, match="not empty"):
+        evaluate_run(trained, sources="2", device="cpu", save_images=tmp_path / "mine")
+    each = tmp_path / "each"
+    evaluate_run(trained, sources="each", objects=["test_0"], every=4, device="cpu", save_images=each)
+    count = len(list(each.rglob("*.png")))
+    Warp.encoded.clear()
+    evaluate_run(trained, sources="each", objects=["test_0"], every=4, device="cpu", save_images=each)
+    assert (Warp.encoded, len(list(each.rglob("test_0/from_*/*.png")))) == ([], count)
+    assert count > 8
+
+
 def test_other_settings_are_never_mixed_with_earlier_results(
     trained: Run, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -47,7 +47,7 @@ def test_all_layouts_are_tried():
 
 @pytest.mark.parametrize("layout", EXPECTED)
 def test_sets_of_objects(layout: str, tmp_path: Path):
-    folder = make_objects(tmp_path / "set", layout=layout, categories=["chairs"], seed=3, **TINY)
+    folder = make_objects(tmp_path / "set", layout=cast(Any, layout), categories=["chairs"], seed=3, **TINY)
     found = inspect(folder, tmp_path)
     format, angle, distance, bounds = EXPECTED[layout]
     facts, shown = found.facts, found.facts["object"]

@@ -41,6 +41,8 @@ class Arguments:
     """divide the images' size by this; by default what the run was trained with"""
     resize: bool = False
     """of enr: take source pictures of another size than the run's, cut to their middle square and resized"""
+    save_images: Path | None = None
+    """of methods that generalise: folder for the pictures of all views, OBJECT/VIEW.png; results hold some"""
     protocol: str = "sightline"
     """how pictures are compared and scores averaged"""
     background: str | None = None
@@ -123,6 +125,7 @@ def _score_run(parsed: Arguments) -> Any:
         objects=[id.strip() for id in (parsed.objects or "").split(",") if id.strip()],
         approx=parsed.approx,
         resize=parsed.resize,
+        save_images=parsed.save_images,
     )
 
 
@@ -132,10 +135,10 @@ def _score_images(parsed: Arguments) -> Any:
 
     assert parsed.images is not None
     of_runs = (parsed.sources, parsed.num_sources, parsed.source_list, parsed.objects)
-    if any(of_runs) or parsed.approx or parsed.resize:
+    if any(of_runs) or parsed.approx or parsed.resize or parsed.save_images:
         raise InputError(
             "Pictures are scored as they are: they have no source views and belong to one scene",
-            where="--sources, --num-sources, --source-list, --objects, --approx, --resize",
+            where="--sources, --num-sources, --source-list, --objects, --approx, --resize, --save-images",
             fix="Leave them away, or give a run",
         )
     if parsed.data is None:

@@ -10,6 +10,7 @@ from sightline.captures import Capture, CollectionObject
 from sightline.evaluation.cases import Case
 from sightline.evaluation.pictures import ERROR_SCALE, HEADINGS, PANEL_WIDTH, SHEET_ROWS, SHEET_WIDTH, caption
 from sightline.evaluation.protocols import Scores
+from sightline.evaluation.saved_pictures import SavedPictures
 from sightline.evaluation.store import ResultStore
 from sightline.evaluation.training_pictures import thin
 from sightline.evaluation.views import Background, background_for, file_stems, truth_picture
@@ -45,10 +46,12 @@ class ObjectPictures:
         folder: of the evaluation.
         name: folder name of the object.
         most: how many views are written.
+        saved: where the pictures of all views go besides.
     """
 
-    def __init__(self, folder: Path, name: str, most: int):
+    def __init__(self, folder: Path, name: str, most: int, saved: SavedPictures | None = None):
         self.folder, self.name, self.most = folder, name, int(most)
+        self.saved = saved
         self._sources: list[Tile] = []
         self._wanted: set[str] = set()
 
@@ -60,6 +63,8 @@ class ObjectPictures:
 
     def add(self, stem: str, prediction: np.ndarray, truth: np.ndarray, scores: Scores) -> None:
         """Write a view if it is one of those: pictures (height, width, 3) in [0, 1]."""
+        if self.saved is not None:
+            self.saved.add(stem, prediction)
         if stem.rpartition("/")[2] not in self._wanted:
             return
         write_png(self.folder / "images" / f"{stem}.png", to_uint8(prediction))

@@ -22,6 +22,7 @@ from sightline.evaluation.judging import Judge
 from sightline.evaluation.object_pictures import ObjectPictures, PicturePlan, write_contact_sheet
 from sightline.evaluation.protocols import DEFAULT_PROTOCOL, get_protocol
 from sightline.evaluation.results import Evaluation, SubjectResult, write_results
+from sightline.evaluation.saved_pictures import SavedPictures
 from sightline.evaluation.store import ResultStore
 from sightline.evaluation.tally import Tally
 from sightline.evaluation.views import Background, Subject, background_for
@@ -77,6 +78,7 @@ def evaluate_objects(
     out: Path,
     *,
     device: str = "cpu",
+    save_to: Path | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
     """Show a method the source views of each object and judge its pictures of the others.
@@ -86,6 +88,8 @@ def evaluate_objects(
         out: folder for metrics.json, per_view.csv, objects/, images, panels, contact_sheet.png and the
             protocol's own files. What is in it with the same settings is not done again.
         device: where `encode` and rendering work; the metrics are computed there too if it is a CUDA device.
+        save_to: folder for the pictures of all views, OBJECT/VIEW.png; of objects that are finished and whose
+            pictures are not all there, they are rendered again.
         on_progress: called after each view with the number of objects done, the part of the one at hand
             included.
 
@@ -100,18 +104,21 @@ def evaluate_objects(
     if reason:
         warn(f"LPIPS is left out. {reason}")
     settings = {**evaluation.all_settings, "lpips": lpips is not None}
+    saved = None if save_to is None else SavedPictures(save_to, settings, Path(evaluation.data))
     store = ResultStore(out, settings, [entry.id for entry in evaluation.entries], rules)
-    if store.finished() == len(evaluation.entries):
+    if store.finished() == len(evaluation.entries) and saved is None:
         inform(f"All objects are finished in {out}. To score them again, remove that folder")
     judge = Judge(
         rules, lpips.to(metric_device) if lpips else None, metric_device, None, predictions=store.own_files
     )
     plan = PicturePlan(len(evaluation.entries))
     for done, entry in enumerate(evaluation.entries, start=1):
-        if not store.has(entry.id):
-            pictures = ObjectPictures(out, store.names[entry.id], plan.views_of(done - 1))
+        name = store.names[entry.id]
+        finished = store.has(entry.id) and (saved is None or saved.has(name, store.read(entry.id)))
+        if not finished:
+            pictures = ObjectPictures(out, name, plan.views_of(done - 1), saved)
             told = None if on_progress is None else partial(_tell_part, on_progress, done - 1)
-            found = _judge_object(judge, encode, evaluation, entry, pictures, store.names[entry.id], told)
+            found = _judge_object(judge, encode, evaluation, entry, pictures, name, told)
             store.write(found)
         if on_progress:
             on_progress(done)

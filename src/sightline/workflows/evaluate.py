@@ -37,6 +37,7 @@ def evaluate_run(
     objects: Sequence[str] = (),
     approx: bool = False,
     resize: bool = False,
+    save_images: Path | None = None,
 ) -> Evaluation:
     """Render a split's views with a run and score them; results go to `eval/` in the run folder.
 
@@ -63,6 +64,7 @@ def evaluate_run(
         approx: one view of each object, drawn at random, the same one every time.
         resize: show source pictures of another size than the run's to it, cut to their middle square and
             resized; what it renders is brought to the size of the data's pictures and compared with those.
+        save_images: of a method that generalises: folder for the pictures of all views, OBJECT/VIEW.png.
 
     Raises:
         InputError: the data is gone, has no such split, object or view, or the run cannot be loaded.
@@ -90,6 +92,11 @@ def evaluate_run(
             best=best,
             chunk=chunk,
             resize=resize,
+            save_images=save_images,
+        )
+    if save_images is not None:
+        raise InputError(
+            "All pictures of one scene are in the results anyway", where="--save-images", fix="Leave it away"
         )
     if choice.given() or objects or approx or resize:
         raise InputError(

@@ -83,6 +83,7 @@ def evaluate_many(
     best: bool = False,
     chunk: int | None = None,
     resize: bool = False,
+    save_images: Path | None = None,
 ) -> Evaluation:
     """Score each object of a split from its source views; results go to `eval/` in the run folder.
 
@@ -128,7 +129,9 @@ def evaluate_many(
         run.path / "eval" / _folder_name(evaluation, best, [entry.id for entry in entries] if objects else [])
     )
     with counting("evaluating objects", len(entries)) as on_progress:
-        return evaluate_objects(encode, evaluation, out, device=loaded.device, on_progress=on_progress)
+        return evaluate_objects(
+            encode, evaluation, out, device=loaded.device, save_to=save_images, on_progress=on_progress
+        )
 
 
 def as_collection(data: Capture | Collection, split: str) -> Collection:
