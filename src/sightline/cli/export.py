@@ -15,6 +15,17 @@ _OUT = Annotated[
     Path | None, tyro.conf.arg(help="file to write; in the run folder's exports/ where not given")
 ]
 _DATA = Annotated[Path | None, tyro.conf.arg(help="where the photos are, if not at their recorded place")]
+_OBJECT = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help="of methods that generalise: id of the object; the first of the split where not given"
+    ),
+]
+_SPLIT = Annotated[str, tyro.conf.arg(help="of methods that generalise: whose first object is taken")]
+_SOURCES = Annotated[
+    str | None,
+    tyro.conf.arg(help="of methods that generalise: views that show it, by number or name (64,104)"),
+]
 _DEVICE = Annotated[Literal["auto", "cpu", "cuda"], tyro.conf.arg(help="where to compute")]
 _BEST = Annotated[bool, tyro.conf.arg(help="use the weights with the highest validation PSNR")]
 
@@ -47,6 +58,9 @@ def main(arguments: list[str]) -> int:
         data=parsed.data,
         device=parsed.device,
         best=parsed.best,
+        object=parsed.object,
+        split=parsed.split,
+        sources=parsed.sources,
     )
     if parsed.json:
         print_json(result.to_json())
@@ -65,6 +79,9 @@ def _kind(info: ExportInfo) -> type:
             ("options", Flat[options], field(default_factory=options)),  # type: ignore[valid-type]
             ("out", _OUT, field(default=None)),
             ("data", _DATA, field(default=None)),
+            ("object", _OBJECT, field(default=None)),
+            ("split", _SPLIT, field(default="test")),
+            ("sources", _SOURCES, field(default=None)),
             ("device", _DEVICE, field(default="auto")),
             ("best", _BEST, field(default=False)),
             ("json", JsonFlag, field(default=False)),

@@ -37,6 +37,8 @@ from sightline.workflows.scenes import Device, LoadedMethod, LoadedScene, load_m
 from sightline.workflows.shown_objects import ShownObject, show_object, show_photos
 from sightline.workflows.train import continue_with, train_method
 
+_SHOWN = ("object", "split", "sources")
+
 
 class TrainedRun:
     """A run folder to look at and to measure; weights are loaded when they are first needed.
@@ -157,7 +159,9 @@ class TrainedRun:
 
     def export(self, kind: str, **options: Any) -> ExportResult:
         """Export a mesh, points, a volume or weights; options are those of `export_run` and of the export."""
-        own = {name: options.pop(name) for name in ("out", "data", "device", "best") if name in options}
+        own = {
+            name: options.pop(name) for name in ("out", "data", "device", "best", *_SHOWN) if name in options
+        }
         return export_run(self.folder, kind, options, **{"device": self._device, **own})
 
     def evaluate(self, **options: Any) -> dict[str, Any]:
