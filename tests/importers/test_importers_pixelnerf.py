@@ -125,6 +125,17 @@ def test_files_that_do_not_fit(network, tmp_path):
         import_checkpoint([save(file, published(network))], tmp_path / "run", settings={"blocks": 3})
 
 
+def test_files_that_were_cut_short(network, tmp_path):
+    file = save(tmp_path / "srn_car" / "pixel_nerf_latest", published(network))
+    whole = file.read_bytes()
+    for part in (len(whole) - 1000, len(whole) // 2, 300, 0):
+        file.write_bytes(whole[:part])
+        with pytest.raises(InputError) as caught:
+            import_checkpoint([file], tmp_path / "run")
+        assert str(file) in str(caught.value)
+        assert not (tmp_path / "run").exists()
+
+
 def test_other_files_are_not_taken(network):
     assert SOURCE.recognise(published(network))
     assert not SOURCE.recognise({"network_fn_state_dict": {}})
