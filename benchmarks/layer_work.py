@@ -1,0 +1,72 @@
+"""What the layers of a network have to multiply in a call, and how fast this machine multiplies the same."""
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+_Kind = tuple[str, tuple[int, ...], bool]
+"""layer with its sizes, shape of its input, whether that input gets a gradient"""
+
+
+class LayerWork:
+    """The products of linear and convolution layers in a forward pass, and in the backward pass if wanted.
+
+    Args:
+        call: the forward pass.
+        backward: count the backward pass too: a product for the weights and one for the input, where that
+            needs a gradient.
+    """
+
+    def __init__(self, network: nn.Module, call: Callable[[], object], backward: bool = False):
+        self.backward = backward
+        self._counts: Counter[_Kind] = Counter()
+        self._layers: dict[_Kind, nn.Module] = {}
+        self._operations: dict[_Kind, int] = {}
+        layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+        hooks = [layer.register_forward_hook(self._note) for layer in layers]
+        with torch.set_grad_enabled(backward):
+            call()
+        for hook in hooks:
+            hook.remove()
+
+    def _note(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        kind = str(layer), tuple(inputs[0].shape), inputs[0].requires_grad
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        products = 1 + self.backward * (1 + kind[2])
+        # Each output meets the weights of its window.
+        self._operations[kind] = 2 * products * output.numel() // weight.shape[0] * weight.numel()
+        self._layers[kind] = layer
+        self._counts[kind] += 1
+
+    @property
+    def operations(self) -> int:
+        """Two for each multiplication."""
+        return sum(self._operations[kind] * count for kind, count in self._counts.items())
+
+    def gflops(self, seconds: float = 0.1) -> float:
+        """Rate at which these products alone are computed, GFLOP/s.
+
+        Args:
+            seconds: how long each kind of them is measured at least.
+        """
+        taken = sum(self._time(kind, seconds) * count for kind, count in self._counts.items())
+        return self.operations / taken / 1e9
+
+    def _time(self, kind: _Kind, seconds: float) -> float:
+        layer, x = self._layers[kind], torch.randn(kind[1], requires_grad=kind[2] and self.backward)
+        wanted = [value for value in (x, layer.weight) if isinstance(value, Tensor) and value.requires_grad]
+        with torch.set_grad_enabled(self.backward):
+            flow = torch.ones_like(layer(x))
+            times: list[float] = []
+            while len(times) < 3 or sum(times) < seconds:
+                began = time.perf_counter()
+                found = layer(x)
+                if self.backward and wanted:
+                    torch.autograd.grad(found, wanted, flow)
+                times.append(time.perf_counter() - began)
+        return statistics.median(times)
