@@ -35,6 +35,8 @@ class Arguments:
     """ids of the objects to score, with commas; all of the split where not given"""
     approx: bool = False
     """one view of each object, drawn at random, the same one every time"""
+    processes: int = 1
+    """of methods that generalise: share the objects over so many processes"""
     every: int = 1
     """take each K-th view of the split, or of each object"""
     downscale: float | None = None
@@ -124,6 +126,7 @@ def _score_run(parsed: Arguments) -> Any:
         source_list=parsed.source_list,
         objects=[id.strip() for id in (parsed.objects or "").split(",") if id.strip()],
         approx=parsed.approx,
+        processes=parsed.processes,
         resize=parsed.resize,
         save_images=parsed.save_images,
     )

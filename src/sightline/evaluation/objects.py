@@ -72,6 +72,20 @@ class ObjectEvaluation:
         }
 
 
+@dataclass(frozen=True)
+class Share:
+    """The objects that one of several processes judges."""
+
+    number: int
+    """of the process, from 0"""
+    processes: int
+    """how many there are; 0 judges nothing, and only makes the folder of results ready"""
+
+    def has(self, index: int) -> bool:
+        """Whether the object of this index is in it."""
+        return self.processes > 0 and index % self.processes == self.number
+
+
 def evaluate_objects(
     encode: Encode,
     evaluation: ObjectEvaluation,
@@ -80,6 +94,7 @@ def evaluate_objects(
     device: str = "cpu",
     save_to: Path | None = None,
     on_progress: Callable[[float], None] | None = None,
+    share: Share | None = None,
 ) -> Evaluation:
     """Show a method the source views of each object and judge its pictures of the others.
 
@@ -92,6 +107,8 @@ def evaluate_objects(
             pictures are not all there, they are rendered again.
         on_progress: called after each view with the number of objects done, the part of the one at hand
             included.
+        share: judge these objects alone, and write no summary: what comes back then holds the number of
+            objects only.
 
     Raises:
         InputError: unknown views or protocol, no view to predict, a rendering of another size.
@@ -106,7 +123,7 @@ def evaluate_objects(
     settings = {**evaluation.all_settings, "lpips": lpips is not None}
     saved = None if save_to is None else SavedPictures(save_to, settings, Path(evaluation.data))
     store = ResultStore(out, settings, [entry.id for entry in evaluation.entries], rules)
-    if store.finished() == len(evaluation.entries) and saved is None:
+    if share is None and store.finished() == len(evaluation.entries) and saved is None:
         inform(f"All objects are finished in {out}. To score them again, remove that folder")
     judge = Judge(
         rules, lpips.to(metric_device) if lpips else None, metric_device, None, predictions=store.own_files
@@ -115,13 +132,15 @@ def evaluate_objects(
     for done, entry in enumerate(evaluation.entries, start=1):
         name = store.names[entry.id]
         finished = store.has(entry.id) and (saved is None or saved.has(name, store.read(entry.id)))
-        if not finished:
+        if not finished and (share is None or share.has(done - 1)):
             pictures = ObjectPictures(out, name, plan.views_of(done - 1), saved)
             told = None if on_progress is None else partial(_tell_part, on_progress, done - 1)
             found = _judge_object(judge, encode, evaluation, entry, pictures, name, told)
             store.write(found)
         if on_progress:
             on_progress(done)
+    if share is not None:
+        return Evaluation({"objects": len(evaluation.entries)}, out)
     return _conclude(evaluation, store, lpips, reason, time.perf_counter() - started, device)
 
 

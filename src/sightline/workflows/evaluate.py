@@ -1,6 +1,7 @@
 """Scoring: a run, or a folder of pictures, against the held-out views of its data."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sightline.foundation.errors import InputError, warn
 from sightline.runs.run import Run
 from sightline.workflows.counting import counting
 from sightline.workflows.evaluate_many import SourceChoice, evaluate_many
+from sightline.workflows.evaluate_processes import evaluate_in_processes
 from sightline.workflows.scenes import Device, choose_device, load_scene
 
 
@@ -38,6 +40,7 @@ def evaluate_run(
     approx: bool = False,
     resize: bool = False,
     save_images: Path | None = None,
+    processes: int = 1,
 ) -> Evaluation:
     """Render a split's views with a run and score them; results go to `eval/` in the run folder.
 
@@ -65,6 +68,7 @@ def evaluate_run(
         resize: show source pictures of another size than the run's to it, cut to their middle square and
             resized; what it renders is brought to the size of the data's pictures and compared with those.
         save_images: of a method that generalises: folder for the pictures of all views, OBJECT/VIEW.png.
+        processes: of a method that generalises: share the objects over so many.
 
     Raises:
         InputError: the data is gone, has no such split, object or view, or the run cannot be loaded.
@@ -77,7 +81,8 @@ def evaluate_run(
     if run.method_info.learns != "one scene":
         if sampler is not None:
             raise InputError(f"{run.method_name} has one way to place samples", where="--sampler")
-        return evaluate_many(
+        score = evaluate_many if processes == 1 else partial(evaluate_in_processes, processes=processes)
+        return score(
             run,
             data=data,
             data_options=options,
@@ -98,10 +103,10 @@ def evaluate_run(
         raise InputError(
             "All pictures of one scene are in the results anyway", where="--save-images", fix="Leave it away"
         )
-    if choice.given() or objects or approx or resize:
+    if choice.given() or objects or approx or resize or processes != 1:
         raise InputError(
             f"{run.method_name} has learnt one scene: it has neither objects nor source views",
-            where="--sources, --num-sources, --source-list, --objects, --approx, --resize",
+            where="--sources, --num-sources, --source-list, --objects, --approx, --resize, --processes",
             fix="Leave them away",
         )
     capture = one_scene(run.open_data(data, **options))

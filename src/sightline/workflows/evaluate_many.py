@@ -18,7 +18,7 @@ from sightline.captures.source_views import (
 from sightline.evaluation.baselines import Baselines
 from sightline.evaluation.cases import CaseRule
 from sightline.evaluation.evaluate import Render
-from sightline.evaluation.objects import ObjectEvaluation, evaluate_objects
+from sightline.evaluation.objects import ObjectEvaluation, Share, evaluate_objects
 from sightline.evaluation.protocols import DEFAULT_PROTOCOL, get_protocol
 from sightline.evaluation.results import Evaluation
 from sightline.evaluation.training_pictures import TrainingPictures
@@ -84,11 +84,12 @@ def evaluate_many(
     chunk: int | None = None,
     resize: bool = False,
     save_images: Path | None = None,
+    share: Share | None = None,
 ) -> Evaluation:
     """Score each object of a split from its source views; results go to `eval/` in the run folder.
 
     The arguments are those of `evaluate_run`; `data_options` are the options of `open_capture` that replace
-    recorded ones.
+    recorded ones, `share` the objects of one of several processes.
 
     Raises:
         InputError: the data is gone, has no such split, object or view, or the run cannot be loaded.
@@ -98,7 +99,10 @@ def evaluate_many(
     opened = as_collection(found, split)
     entries = choose_objects(opened, split, objects)
     kind = run.method_info.method_class()
-    trained = _trained_on(run, opened, split, [entry.id for entry in entries])
+    ids = [entry.id for entry in entries]
+    trained = _trained_on(run, opened, split, ids)
+    if isinstance(found, Capture) and _is_own(run, found, split):
+        trained = frozenset(ids)
     rule = CaseRule(choice.rule(kind.usual_sources, protocol), every, approx, split, trained)
     if rule.sources.split is None and isinstance(found, Collection):
         entries = [replace(entry, open=partial(open_split, entry, split)) for entry in entries]
@@ -130,7 +134,13 @@ def evaluate_many(
     )
     with counting("evaluating objects", len(entries)) as on_progress:
         return evaluate_objects(
-            encode, evaluation, out, device=loaded.device, save_to=save_images, on_progress=on_progress
+            encode,
+            evaluation,
+            out,
+            device=loaded.device,
+            save_to=save_images,
+            on_progress=on_progress,
+            share=share,
         )
 
 
@@ -190,6 +200,18 @@ def _trained_on(run: Run, opened: Collection, split: str, ids: Sequence[str]) ->
             "out are scored"
         )
     return found
+
+
+def _is_own(run: Run, capture: Capture, split: str) -> bool:
+    """Whether the run was trained on this scene, so that only what was held out may be judged."""
+    try:
+        own = run.record.data.locate(run.path).resolve() == capture.path.resolve()
+    except InputError:
+        return False
+    own = own and split != "train" and bool(capture.splits.get(split)) and bool(capture.splits.get("train"))
+    if own:
+        inform("The scene was trained on: only views that were held out are scored")
+    return own
 
 
 def _baselines(
