@@ -46,6 +46,7 @@ def read(files: Sequence[SourceFile]) -> Reading:
         preset=preset,
         weights=lambda config: _weights(tensors, config, file.path),
         settings=settings,
+        exact={"layer_precision": "float32"},
         fixed=frozenset(settings),
         told=("near", "far", "image_size", "first_pool", "background"),
         step=_steps(file.path),

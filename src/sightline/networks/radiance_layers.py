@@ -7,7 +7,6 @@ Biases of layers that read an encoding are a column of their weights. The layer 
 no activation in most networks: its product with the part of the next one that reads it is one matrix.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sightline.kernels.first_order import first_order
+from sightline.networks.linear import fused_linear, padded_columns
 
 if TYPE_CHECKING:
     from sightline.networks.radiance_mlp import RadianceMlp
 
-# Columns of encodings are filled up to a multiple of this, as products need it to be fast.
-_COLUMNS = 32
-# So are rows: PyTorch's library compiles a program for every size of a product that it has not seen, which
-# takes longer than a small product itself, and samples of rays are never twice as many.
+# Rows are filled up to a multiple of this: PyTorch's library compiles a program for every size of a product
+# that it has not seen, which takes longer than a small product itself, and samples of rays are never twice as
+# many.
 _ROWS = 512
 
 
@@ -69,25 +68,25 @@ class RadianceLayers:
                 bias = bias + towards @ network.feature.bias
                 towards = towards @ network.feature.weight
             self.view = towards.to(dtype)
-            self.around = _padded([around, bias[:, None]], dtype)
+            self.around = padded_columns([around, bias[:, None]], dtype)
 
     def _trunk_layer(self, number: int, layer: nn.Module) -> _Layer:
         assert isinstance(layer, nn.Linear)
         network = self.network
         active = number > 1 or network.first_activation
         if number == 1:
-            return _Layer(_padded([layer.weight, layer.bias[:, None]], self.dtype), None, None, active)
+            return _Layer(padded_columns([layer.weight, layer.bias[:, None]], self.dtype), None, None, active)
         if number not in network.skip_layers:
             weight, bias = _cast(layer, self.dtype)
             return _Layer(weight, bias, weight, active)
         hidden, again = (layer.weight[:, columns] for columns in _skip_columns(network, layer))
         hidden = hidden.to(self.dtype)
-        entering = _padded([again, layer.bias[:, None]], self.dtype)
+        entering = padded_columns([again, layer.bias[:, None]], self.dtype)
         return _Layer(torch.cat([hidden, entering], -1), None, hidden, active)
 
     def inputs(self, values: Float[Tensor, "n k"]) -> Float[Tensor, "n columns"]:
         """Give what goes into layers whose weights hold the bias: values (n, k), ones, and zeros."""
-        return _padded([values, values.new_ones(1, 1).expand(len(values), 1)], self.dtype)
+        return padded_columns([values, values.new_ones(1, 1).expand(len(values), 1)], self.dtype)
 
 
 def key_of(network: "RadianceMlp") -> tuple[tuple[int, int], ...]:
@@ -140,7 +139,7 @@ class _Layers(torch.autograd.Function):
             if number in network.skip_layers:
                 hidden = torch.cat([hidden, again], -1)
             entering.append(hidden)
-            hidden = _linear(hidden, layer.weight, layer.bias, layer.active)
+            hidden = fused_linear(hidden, layer.weight, layer.bias, layer.active)
             leaving.append(hidden)
         density = functional.linear(hidden, layers.density).to(points.dtype) + layers.density_bias
         rest: list[Tensor] = []
@@ -152,7 +151,7 @@ class _Layers(torch.autograd.Function):
                 around = layers.inputs(network.direction(directions))
                 feature = hidden
                 if layers.feature is not None:
-                    feature = _linear(hidden, *layers.feature, active=True)
+                    feature = fused_linear(hidden, *layers.feature, active=True)
                 part = functional.linear(around, layers.around)
                 last = functional.linear(feature, layers.view)
                 if rays is not None:
@@ -288,35 +287,3 @@ def _skip_columns(network: "RadianceMlp", layer: nn.Linear) -> tuple[slice, slic
     if network.skip_order == "input_first":
         return slice(layer.in_features - hidden, None), slice(0, layer.in_features - hidden)
     return slice(0, hidden), slice(hidden, None)
-
-
-def _padded(columns: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """Put columns side by side, and zeros up to a width that is fast."""
-    rows, used = len(columns[0]), sum(column.shape[1] for column in columns)
-    whole = torch.empty(rows, -(-used // _COLUMNS) * _COLUMNS, dtype=dtype, device=columns[0].device)
-    begin = 0
-    for column in columns:
-        whole[:, begin : begin + column.shape[1]] = column.detach()
-        begin += column.shape[1]
-    whole[:, used:] = 0
-    return whole
-
-
-def _linear(values: Tensor, weight: Tensor, bias: Tensor | None, active: bool) -> Tensor:
-    if not active:
-        return functional.linear(values, weight, bias)
-    fused = _fused() if values.dtype == torch.bfloat16 else None
-    if fused is not None:
-        return fused(values, weight, bias, "relu", [], "")
-    return functional.linear(values, weight, bias).relu_()
-
-
-@functools.cache
-def _fused() -> Any:
-    """PyTorch's product that ends in a ReLU, saving a pass over memory; None where there is none."""
-    try:
-        fused = torch.ops.mkldnn._linear_pointwise
-        one = torch.ones(1, 1, dtype=torch.bfloat16)
-        return fused if float(fused(-one, one, None, "relu", [], "")) == 0 else None
-    except (AttributeError, RuntimeError, TypeError):
-        return None

@@ -154,7 +154,10 @@ class PixelNerfConfig:
     photo_focal: float = 131.25 / 128
     """focal length of such photos in units of their shorter side"""
 
-    # Memory.
+    # Memory and time.
+    layer_precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """number format of the perceptrons' products on a CPU; auto: bfloat16 where the processor multiplies it
+    in vectors"""
     ray_chunk: int = 2048
     """rays at a time in rendering"""
     point_chunk: int = 1 << 16

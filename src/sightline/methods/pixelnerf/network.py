@@ -143,13 +143,31 @@ class PixelNerfNetwork(nn.Module):
         directions: Float[Tensor, "groups n 3"],
     ) -> tuple[Float[Tensor, "groups views n inputs"], Float[Tensor, "groups views n features"] | None]:
         """Describe points from every source view: the perceptron's inputs, and features of the pictures."""
+        turned, seen, facing = self.see_points(encoded, points, directions)
+        return self.describe_inputs(turned, seen, facing), self._features(encoded, seen)
+
+    def see_points(
+        self,
+        encoded: Encoded,
+        points: Float[Tensor, "groups n 3"],
+        directions: Float[Tensor, "groups n 3"],
+    ) -> tuple[
+        Float[Tensor, "groups views n 3"],
+        Float[Tensor, "groups views n 3"],
+        Float[Tensor, "groups views n 3"],
+    ]:
+        """Turn points into the source cameras' axes, then move them into their frames; turn directions."""
         turn = encoded.rotation.transpose(-1, -2)
         turned = points[:, None] @ turn
-        seen = turned + encoded.translation[:, :, None]
-        facing = directions[:, None] @ turn
-        return self._inputs(turned, seen, facing), self._features(encoded, seen)
+        return turned, turned + encoded.translation[:, :, None], directions[:, None] @ turn
 
-    def _inputs(self, turned: Tensor, seen: Tensor, facing: Tensor) -> Tensor:
+    def describe_inputs(
+        self,
+        turned: Float[Tensor, "groups views n 3"],
+        seen: Float[Tensor, "groups views n 3"],
+        facing: Float[Tensor, "groups views n 3"],
+    ) -> Float[Tensor, "groups views n inputs"]:
+        """Give the perceptron's inputs from what `see_points` gives."""
         config = self.config
         inputs = turned if config.rotate_only else seen
         if not config.use_positions:
@@ -160,16 +178,22 @@ class PixelNerfNetwork(nn.Module):
             inputs = torch.cat([inputs, facing], -1)
         return self.code(inputs) if config.use_code and config.code_directions else inputs
 
+    def find_pixels(
+        self, encoded: Encoded, seen: Float[Tensor, "groups views n 3"]
+    ) -> Float[Tensor, "groups views n 2"]:
+        """Project points in the source cameras' frames to pixels (column, row)."""
+        depth = seen[..., 2:]
+        # In the camera's own plane there is no pixel.
+        depth = torch.where(depth.abs() < _LEAST_DEPTH, torch.full_like(depth, -_LEAST_DEPTH), depth)
+        flipped = encoded.focal * encoded.focal.new_tensor([-1.0, 1.0])
+        return seen[..., :2] / depth * flipped[:, :, None] + encoded.centre[:, :, None]
+
     def _features(self, encoded: Encoded, seen: Tensor) -> Tensor | None:
         parts = []
         if encoded.whole is not None:
             parts.append(encoded.whole[:, :, None].expand(-1, -1, seen.shape[2], -1))
         if encoded.maps is not None:
-            depth = seen[..., 2:]
-            # In the camera's own plane there is no pixel.
-            depth = torch.where(depth.abs() < _LEAST_DEPTH, torch.full_like(depth, -_LEAST_DEPTH), depth)
-            flipped = encoded.focal * encoded.focal.new_tensor([-1.0, 1.0])
-            pixels = seen[..., :2] / depth * flipped[:, :, None] + encoded.centre[:, :, None]
+            pixels = self.find_pixels(encoded, seen)
             maps = encoded.maps
             if self.config.freeze_encoder:
                 maps = maps.detach()

@@ -13,6 +13,7 @@ from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.frame import Frame
 from sightline.methods.pixelnerf.network import Encoded, PixelNerfNetwork
+from sightline.methods.pixelnerf.quick_field import QuickField
 from sightline.methods.pixelnerf.tracing import Chance, ObjectRays, SampleCounts, Traced, Tracer
 
 # Opacity below which a pixel has no depth.
@@ -39,6 +40,8 @@ class PixelNerfScene(Scene):
     ):
         self.network, self.encoded, self.frame = network, encoded, frame
         self.config, self.counts = config, counts
+        quick = QuickField.serves(network, encoded, config)
+        self._quick = QuickField(network, encoded, config) if quick else None
 
     @property
     def has_background(self) -> bool:
@@ -92,8 +95,10 @@ class PixelNerfScene(Scene):
         return rgb[0], sigma[0]
 
     def _field(self, points: Tensor, directions: Tensor, fine: bool) -> tuple[Tensor, Tensor]:
-        size = max(1, self.config.point_chunk // self.encoded.rotation.shape[1])
         fine = fine and self.counts.fine > 0
+        if self._quick is not None:
+            return self._quick(points, directions, fine)
+        size = max(1, self.config.point_chunk // self.encoded.rotation.shape[1])
         parts = [
             self.network(self.encoded, *part, fine)
             for part in zip(points.split(size, 1), directions.split(size, 1), strict=True)

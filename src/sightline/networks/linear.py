@@ -1,0 +1,51 @@
+"""Products of layers as PyTorch's library computes them fastest on a CPU."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+# Columns of encodings are filled up to a multiple of this, as products need it to be fast.
+_COLUMNS = 32
+
+
+def padded_columns(columns: Sequence[Float[Tensor, "n _"]], dtype: torch.dtype) -> Float[Tensor, "n columns"]:
+    """Put columns side by side, and zeros up to a width that is fast."""
+    rows, used = len(columns[0]), sum(column.shape[1] for column in columns)
+    whole = torch.empty(rows, -(-used // _COLUMNS) * _COLUMNS, dtype=dtype, device=columns[0].device)
+    begin = 0
+    for column in columns:
+        whole[:, begin : begin + column.shape[1]] = column.detach()
+        begin += column.shape[1]
+    whole[:, used:] = 0
+    return whole
+
+
+def fused_linear(
+    values: Float[Tensor, "n inputs"],
+    weight: Float[Tensor, "outputs inputs"],
+    bias: Float[Tensor, "outputs"] | None,
+    active: bool,
+) -> Float[Tensor, "n outputs"]:
+    """Apply a layer, without gradients; with a ReLU at its end where it is active."""
+    if not active:
+        return functional.linear(values, weight, bias)
+    fused = _fused() if values.dtype == torch.bfloat16 else None
+    if fused is not None:
+        return fused(values, weight, bias, "relu", [], "")
+    return functional.linear(values, weight, bias).relu_()
+
+
+@functools.cache
+def _fused() -> Any:
+    """PyTorch's product that ends in a ReLU, saving a pass over memory; None where there is none."""
+    try:
+        fused = torch.ops.mkldnn._linear_pointwise
+        one = torch.ones(1, 1, dtype=torch.bfloat16)
+        return fused if float(fused(-one, one, None, "relu", [], "")) == 0 else None
+    except (AttributeError, RuntimeError, TypeError):
+        return None

@@ -1,0 +1,110 @@
+"""The layers of a trained `ResnetFC` in one number format, for points seen in fixed pictures.
+
+What `ResnetFC` says in plain PyTorch is the definition. The products of its features with the layers that
+add them do not depend on the point: maps of features go through these layers once, and points read the
+result, since interpolation and products commute. Products are in the format that is asked for; what is added
+up along the blocks is float32.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sightline.kernels.feature_maps import add_and_rectify
+from sightline.networks.linear import fused_linear, padded_columns
+from sightline.networks.resnet_fc import ResnetFC
+
+
+class ResnetFcLayers:
+    """A network's weights as products need them; ReLU, and features that are added alone.
+
+    Args:
+        dtype: number format of the products, float32 or bfloat16.
+    """
+
+    @torch.no_grad()
+    def __init__(self, network: ResnetFC, dtype: torch.dtype):
+        assert self.serves(network)
+        self.dtype, self.width = dtype, network.lin_in.out_features
+        self.combine_layer, self.combination = network.combine_layer, network.combination
+        projections: list[nn.Module] = []
+        if network.features:
+            assert isinstance(network.lin_z, nn.ModuleList)
+            projections = list(network.lin_z)
+        self._projection = torch.cat([_weight(layer) for layer in projections]) if projections else None
+        self._mapped = len(projections)
+        # What a feature's layer adds everywhere is added with what comes before it.
+        constants = [_bias(layer) for layer in projections]
+        constants += [torch.zeros_like(network.lin_in.bias)] * (len(network.blocks) + 1 - len(constants))
+        enter = network.lin_in.bias.detach() + constants[0]
+        self._enter = padded_columns([_weight(network.lin_in), enter[:, None]], dtype)
+        self._blocks = []
+        for block, constant in zip(network.blocks, constants[1:], strict=True):
+            assert isinstance(block.fc_0, nn.Linear)
+            assert isinstance(block.fc_1, nn.Linear)
+            self._blocks.append(
+                (
+                    (_weight(block.fc_0).to(dtype), block.fc_0.bias.detach().to(dtype)),
+                    (_weight(block.fc_1).to(dtype), (block.fc_1.bias.detach() + constant).to(dtype)),
+                )
+            )
+        self._leave = _weight(network.lin_out).to(dtype)
+        self._leave_bias = network.lin_out.bias.detach()
+
+    @staticmethod
+    def serves(network: ResnetFC) -> bool:
+        """Say whether a network is one of those that this computes."""
+        return network.beta == 0 and not (network.features and len(network.scale_z))
+
+    @torch.no_grad()
+    def project(self, maps: Float[Tensor, "views channels h w"]) -> Float[Tensor, "views cells projected"]:
+        """Take maps through the layers that add features."""
+        assert self._projection is not None
+        flat = maps.flatten(2).transpose(1, 2)
+        return (flat.to(self.dtype) @ self._projection.to(self.dtype).t()).contiguous()
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        inputs: Float[Tensor, "rows inputs"],
+        views: int,
+        maps: Float[Tensor, "views cells projected"] | None,
+        where: tuple[Int[Tensor, "rows 4"], Float[Tensor, "rows 4"]] | None,
+    ) -> Float[Tensor, "n 4"]:
+        """Compute the outputs of points that several views see.
+
+        Args:
+            inputs: of each point in the first view, then in the second.
+            maps: what `project` gave.
+            where: the cells of the maps that rows read.
+        """
+        ones = inputs.new_ones(1, 1).expand(len(inputs), 1)
+        added = functional.linear(padded_columns([inputs, ones], self.dtype), self._enter)
+        state: Tensor | None = None
+        for number, (first, second) in enumerate(self._blocks):
+            if number == self.combine_layer and views > 1:
+                state = self._join(added.float() if state is None else state + added, views)
+                active = state.relu().to(self.dtype)
+            else:
+                features = maps if number < self._mapped else None
+                state, active = add_and_rectify(state, added, features, where, number * self.width)
+            added = functional.linear(fused_linear(active, *first, active=True), *second)
+        state, active = add_and_rectify(state, added)
+        if self.combine_layer >= len(self._blocks) and views > 1:
+            active = self._join(state, views).relu().to(self.dtype)
+        return functional.linear(active, self._leave).float() + self._leave_bias
+
+    def _join(self, state: Tensor, views: int) -> Tensor:
+        each = state.view(views, -1, self.width)
+        return each.mean(0) if self.combination == "average" else each.max(0).values
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    assert isinstance(layer, nn.Linear)
+    return layer.weight.detach()
+
+
+def _bias(layer: nn.Module) -> Tensor:
+    assert isinstance(layer, nn.Linear)
+    return layer.bias.detach()
