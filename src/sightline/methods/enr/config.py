@@ -46,6 +46,11 @@ class EnrConfig:
     """weight of 1 - SSIM in the loss"""
     batch_size: int = 16
     """pictures of one step, of all processes together: two of each object, so an even number"""
+    mirror: bool = False
+    """mirror half of the training pairs, left for right, as other objects"""
+    permute_colours: bool = False
+    """exchange red, green and blue of training pairs by chance, as other objects; not for categories that
+    have a colour"""
     learning_rate: float = 2e-4
     """of Adam"""
     final_rate: float = 1.0
@@ -81,6 +86,8 @@ class EnrConfig:
         for name, strides in (("strides_2d", self.strides_2d), ("strides_3d", self.strides_3d)):
             if any(stride not in (1, 2, -2) for stride in strides):
                 raise InputError("A stride is 1, 2 or -2", where=_flag(name))
+            if strides[:1] != (1,):
+                raise InputError("The renderer mirrors a first block of stride 1", where=_flag(name))
         if sum(strides == 2 for strides in self.strides_3d) != sum(
             strides == -2 for strides in self.strides_3d
         ):
@@ -185,13 +192,18 @@ def translate_settings(values: Mapping[str, Any], where: object = None) -> dict[
 
 _REPRODUCTION: dict[str, Any] = {"image_size": 64, "batch_size": 128}
 PRESETS: dict[str, dict[str, Any]] = {
+    # Fewer blocks than published: deep networks show the mean of all objects for thousands of steps before
+    # they see anything of the source.
     "small": {
         "image_size": 64,
-        "channels_2d": (32, 32, 64, 64, 64, 64, 96, 96, 64, 64, 64),
-        "channels_3d": (16, 16, 48, 48, 48, 32, 32, 32),
-        "channels_inverse_projection": (96, 192, 512),
-        "channels_projection": (192, 96, 64),
+        "channels_2d": (16, 48, 64, 64, 64),
+        "strides_2d": (1, 2, 2, 1, 1),
+        "channels_3d": (32, 32, 32),
+        "strides_3d": (1, 1, 1),
+        "channels_inverse_projection": (128, 256, 512),
+        "channels_projection": (256, 128, 64),
         "motion": "rototranslation",
+        "loss": "l2",
         "learning_rate": 1e-3,
         "final_rate": 0.1,
     },

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,6 +35,7 @@ from sightline.methods.enr.poses import (
     unlearnt_motion,
 )
 from sightline.methods.enr.scene import BATCH, EnrScene, Renderer
+from sightline.methods.enr.variation import vary
 from sightline.networks.fused_adam import fused_adam
 
 _SHOWN = 3
@@ -136,8 +138,11 @@ class Enr(Method):
         self, prepared: Sequence[TrainingObject], generator: torch.Generator, rank: int = 0, world: int = 1
     ) -> PairMaker:
         """Pairs of views; see `PairMaker`."""
-        size = share_of_batch(self.config.batch_size, world)
-        return PairMaker(PictureBank(prepared, self.config), size, generator)
+        config = self.config
+        size = share_of_batch(config.batch_size, world)
+        varied = partial(vary, mirror=config.mirror, permute_colours=config.permute_colours)
+        changed = varied if config.mirror or config.permute_colours else None
+        return PairMaker(PictureBank(prepared, config), size, generator, changed)
 
     def forward(self, batch: PairBatch, progress: Progress) -> dict[str, Any]:
         """Render each picture from the volume of its partner, and compare."""

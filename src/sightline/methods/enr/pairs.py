@@ -1,6 +1,6 @@
 """Training batches of `enr`: pairs of views of one object, in the published order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,10 +132,17 @@ class PairMaker:
     Args:
         size: pictures of a batch of this process; even.
         generator: where all randomness comes from; batches are on its device.
+        vary: makes other pairs of those that were drawn.
     """
 
-    def __init__(self, bank: PictureBank, size: int, generator: torch.Generator):
-        self.bank, self.size, self.generator = bank, size, generator
+    def __init__(
+        self,
+        bank: PictureBank,
+        size: int,
+        generator: torch.Generator,
+        vary: Callable[[PairBatch, torch.Generator], PairBatch] | None = None,
+    ):
+        self.bank, self.size, self.generator, self.vary = bank, size, generator, vary
         self._order = torch.empty(0, dtype=torch.int64)
         self._used = 0
 
@@ -154,7 +161,8 @@ class PairMaker:
         )
         device = self.generator.device
         pictures = self.bank.pictures(numbers).to(device).float() / 255
-        return PairBatch(pictures, motions.float().to(device))
+        batch = PairBatch(pictures, motions.float().to(device))
+        return batch if self.vary is None else self.vary(batch, self.generator)
 
     def next_numbers(self) -> Int[Tensor, "batch"]:
         """Give the numbers of the next views."""
