@@ -31,7 +31,17 @@ def _measure(x, sums, first, last):
     for task in range(first, last):
         n, block = task // blocks, task % blocks
         total[:], square[:] = 0, 0
-        for s in range(block * _ROWS, min(places, (block + 1) * _ROWS)):
+        begin, end = block * _ROWS, min(places, (block + 1) * _ROWS)
+        # Four places at a time: sums are read and written once for them.
+        whole = begin + (end - begin) // 4 * 4
+        for s in range(begin, whole, 4):
+            for c in range(channels):
+                middle = load(x[n, 0, c])
+                v0, v1 = load(x[n, s, c]) - middle, load(x[n, s + 1, c]) - middle
+                v2, v3 = load(x[n, s + 2, c]) - middle, load(x[n, s + 3, c]) - middle
+                total[c] += (v0 + v1) + (v2 + v3)
+                square[c] += (v0 * v0 + v1 * v1) + (v2 * v2 + v3 * v3)
+        for s in range(whole, end):
             for c in range(channels):
                 value = load(x[n, s, c]) - load(x[n, 0, c])
                 total[c] += value
@@ -93,7 +103,22 @@ def _measure_back(x, upstream, lines, slope, sums, first, last):
         n, block = task // blocks, task % blocks
         scale, shift, mean = lines[n, _SCALE], lines[n, _SHIFT], lines[n, _MEAN]
         total[:], product[:] = 0, 0
-        for s in range(block * _ROWS, min(places, (block + 1) * _ROWS)):
+        begin, end = block * _ROWS, min(places, (block + 1) * _ROWS)
+        whole = begin + (end - begin) // 4 * 4
+        for s in range(begin, whole, 4):
+            for c in range(channels):
+                a, b, m = scale[c], shift[c], mean[c]
+                v0, v1 = load(x[n, s, c]), load(x[n, s + 1, c])
+                v2, v3 = load(x[n, s + 2, c]), load(x[n, s + 3, c])
+                g0, g1 = load(upstream[n, s, c]), load(upstream[n, s + 1, c])
+                g2, g3 = load(upstream[n, s + 2, c]), load(upstream[n, s + 3, c])
+                g0 = g0 if v0 * a + b > 0 else g0 * slope
+                g1 = g1 if v1 * a + b > 0 else g1 * slope
+                g2 = g2 if v2 * a + b > 0 else g2 * slope
+                g3 = g3 if v3 * a + b > 0 else g3 * slope
+                total[c] += (g0 + g1) + (g2 + g3)
+                product[c] += (g0 * (v0 - m) + g1 * (v1 - m)) + (g2 * (v2 - m) + g3 * (v3 - m))
+        for s in range(whole, end):
             for c in range(channels):
                 value, gradient = load(x[n, s, c]), load(upstream[n, s, c])
                 gradient = gradient if value * scale[c] + shift[c] > 0 else gradient * slope
