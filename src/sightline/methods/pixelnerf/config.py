@@ -150,6 +150,14 @@ class PixelNerfConfig:
     decay_span: float = 10_000.0
     """steps"""
 
+    sampler: Literal["stratified", "occupancy"] = "stratified"
+    """of pictures. stratified: the coarse pass finds where the fine one looks. occupancy: a grid of opacities
+    does, made once for an object as it is seen from its source views"""
+    occupancy_cells: int = 64
+    """cells per axis of that grid"""
+    occupancy_samples: int = 32
+    """samples of a ray that meets something opaque, with the sampler occupancy"""
+
     # Photos of an object without cameras.
     photo_focal: float = 131.25 / 128
     """focal length of such photos in units of their shorter side"""
@@ -166,7 +174,9 @@ class PixelNerfConfig:
     def check(self) -> None:
         """Raise InputError where settings do not go together."""
         positive = ("coarse_samples", "objects", "rays", "hidden_width", "blocks", "ray_chunk", "point_chunk")
-        for name in (*positive, "decay_span", "world_scale", "feature_scale"):
+        if not 16 <= self.occupancy_cells <= 512:
+            raise InputError("It must be from 16 to 512", where="--occupancy-cells")
+        for name in (*positive, "occupancy_samples", "decay_span", "world_scale", "feature_scale"):
             if not getattr(self, name) > 0:
                 raise InputError(f"It must be above 0, not {getattr(self, name)}", where=_flag(name))
         not_negative = (

@@ -1,7 +1,7 @@
 """`pixelnerf`: radiance fields from one or few pictures, learnt from many scenes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -228,6 +228,18 @@ class PixelNerf(Method):
             background="alpha" if photos[0].shape[2] == 4 else "white",
             format="photo",
         )
+
+    def choose_sampler(self, name: str) -> None:
+        """Render with another sampler; see `Method.choose_sampler`.
+
+        Raises:
+            InputError: there is no such sampler.
+        """
+        if name not in ("stratified", "occupancy"):
+            raise InputError(
+                f"pixelnerf has no sampler {name!r}", where="--sampler", fix="Use stratified or occupancy"
+            )
+        self.config = replace(self.config, sampler=name)
 
     def state(self) -> dict[str, Any]:
         """The frame."""

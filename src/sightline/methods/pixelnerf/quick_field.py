@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from sightline.kernels import use_compiled
 from sightline.kernels.feature_maps import locate
@@ -14,6 +15,7 @@ from sightline.networks.resnet_fc_layers import ResnetFcLayers
 
 POINTS = 4096
 """rows of one product: activations of a wide network stay in cache"""
+_ROWS = 256
 
 
 def layer_type(config: PixelNerfConfig) -> torch.dtype:
@@ -71,6 +73,10 @@ class QuickField:
 
     def _raw(self, points: Tensor, directions: Tensor, fine: bool) -> Tensor:
         network, encoded, config = self.network, self.encoded, self.config
+        count = points.shape[1]
+        # PyTorch's library compiles a program for every new size of a product: there are few sizes.
+        more = -count % _ROWS
+        points, directions = (functional.pad(given, (0, 0, 0, more)) for given in (points, directions))
         layers, maps = self._made[fine and True in self._made]
         turned, seen, facing = network.see_points(encoded, points, directions)
         inputs = network.describe_inputs(turned, seen, facing)[0].flatten(0, 1)
@@ -83,4 +89,4 @@ class QuickField:
             if not config.mirror_behind:
                 shares = shares * (seen[0, :, :, 2] < 0).flatten()[:, None]
             where = cells, shares
-        return layers(inputs, self.views, maps, where)
+        return layers(inputs, self.views, maps, where)[:count]

@@ -13,6 +13,7 @@ from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.frame import Frame
 from sightline.methods.pixelnerf.network import Encoded, PixelNerfNetwork
+from sightline.methods.pixelnerf.occupancy import OccupancyTracer
 from sightline.methods.pixelnerf.quick_field import QuickField
 from sightline.methods.pixelnerf.tracing import Chance, ObjectRays, SampleCounts, Traced, Tracer
 
@@ -42,6 +43,7 @@ class PixelNerfScene(Scene):
         self.config, self.counts = config, counts
         quick = QuickField.serves(network, encoded, config)
         self._quick = QuickField(network, encoded, config) if quick else None
+        self._guide: OccupancyTracer | None = None
 
     @property
     def has_background(self) -> bool:
@@ -55,14 +57,19 @@ class PixelNerfScene(Scene):
         return -(turn @ self.encoded.translation[0][..., None])[..., 0]
 
     @property
+    def _ball(self) -> tuple[Float[Tensor, "3"], float]:
+        """Middle and radius, in the network's frame, of the ball that rays from near to far pass through."""
+        middle, reach = (self.frame.near + self.frame.far) / 2, (self.frame.far - self.frame.near) / 2
+        ahead = -self.encoded.rotation[0][:, 2]
+        return (self._centres + middle * ahead).mean(0), reach
+
+    @property
     def bounds(self) -> Float[Tensor, "2 3"]:
         """Corners of a box around the ball that rays between near and far pass through.
 
         Its middle is that of the source views' rays: the object where that is what they show.
         """
-        middle, reach = (self.frame.near + self.frame.far) / 2, (self.frame.far - self.frame.near) / 2
-        ahead = -self.encoded.rotation[0][:, 2]
-        centre = (self._centres + middle * ahead).mean(0)
+        centre, reach = self._ball
         corners = torch.stack([centre - reach, centre + reach]).double().cpu()
         return self.frame.to_model.inverse().apply(corners).sort(0).values.float()
 
@@ -114,33 +121,41 @@ class PixelNerfScene(Scene):
         shape = int(camera.height[0]), int(camera.width[0])
         pixels = image_pixels(*shape).to(camera.device) + self.config.pixel_centre
         parts = list(self._trace(camera, pixels, chunk or self.config.ray_chunk))
-        colour, opacity, depth_sum = (torch.cat(column) for column in zip(*parts, strict=True))
+        colour, opacity, depth_sum = (torch.cat(column) for column in list(zip(*parts, strict=True))[:3])
         if self.has_background:
             behind = torch.ones(3) if background is None else background
             colour = colour + (1 - opacity[:, None]) * behind.to(colour)
         depth = depth_sum / self.frame.to_model.scale
         mean = torch.where(opacity >= _LEAST_OPACITY, depth / opacity.clamp_min(1e-10), torch.nan)
-        samples = 2 * self.counts.coarse + self.counts.fine if self.counts.fine else self.counts.coarse
         return Rendering(
             rgb=colour.clamp(0, 1).view(*shape, 3),
             depth=mean.view(shape),
             opacity=opacity.view(shape),
             depth_sum=depth.view(shape),
-            statistics={"rays": float(len(pixels)), "samples": float(samples * len(pixels))},
+            statistics={"rays": float(len(pixels)), "samples": float(sum(part[3] for part in parts))},
         )
 
     def _trace(
         self, camera: Cameras, pixels: Float[Tensor, "n 2"], chunk: int
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor, int]]:
+        """Give colour, opacity and sum of depths of parts of a picture, and of how many points was asked."""
+        guided = self.config.sampler == "occupancy"
+        if guided and self._guide is None:
+            reach = self.frame.near, self.frame.far
+            self._guide = OccupancyTracer(self.config, self._field, *self._ball, *reach)
+        asked = 2 * self.counts.coarse + self.counts.fine if self.counts.fine else self.counts.coarse
         chance = self._generator(camera)
         posed = camera.transformed(self.frame.to_model)
         for part in pixels.double().split(chunk):
             rays = posed.rays(0, part)
-            traced = self.trace_rays(
-                rays.origins.to(self.encoded.rotation), rays.directions.to(self.encoded.rotation), chance
-            )
-            seen = traced.best.seen
-            yield seen.colour, seen.opacity, seen.depth_sum
+            made = rays.origins.to(self.encoded.rotation), rays.directions.to(self.encoded.rotation)
+            if guided:
+                assert self._guide is not None
+                found, count = self._guide(*made)
+                yield found.colour, found.opacity, found.depth_sum, count
+            else:
+                seen = self.trace_rays(*made, chance).best.seen
+                yield seen.colour, seen.opacity, seen.depth_sum, asked * len(part)
 
     def trace_rays(
         self,
