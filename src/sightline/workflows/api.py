@@ -29,10 +29,11 @@ from sightline.runs.run import Run
 from sightline.runs.settings import from_plain, refuse_unknown
 from sightline.workflows.evaluate import evaluate_run
 from sightline.workflows.export import ExportResult, export_run
+from sightline.workflows.frame_output import Rendered
 from sightline.workflows.motions import of_motion, read_motion, source_camera
 from sightline.workflows.options import TrainOptions, read_layers
 from sightline.workflows.paths import choose_cameras
-from sightline.workflows.render import Rendered, render_run
+from sightline.workflows.render import render_run
 from sightline.workflows.scenes import Device, LoadedMethod, LoadedScene, load_method, load_scene
 from sightline.workflows.shown_objects import ShownObject, show_object, show_photos
 from sightline.workflows.train import continue_with, train_method

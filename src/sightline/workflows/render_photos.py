@@ -6,9 +6,10 @@ from typing import Any
 
 from sightline.foundation.errors import InputError
 from sightline.runs.run import Run
+from sightline.workflows.frame_output import Rendered
 from sightline.workflows.object_photos import masks_of, read_photos
 from sightline.workflows.paths import SPLITS
-from sightline.workflows.render import TRANSPARENT, Rendered, render_run
+from sightline.workflows.render import TRANSPARENT, render_run
 
 
 def render_photos(
