@@ -1,5 +1,6 @@
 """A residual perceptron that joins what several views say (pixelNeRF, Yu et al. 2021, section 4.3)."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -71,27 +72,41 @@ class ResnetFC(nn.Module):
                 _initialise(layer)
 
     def forward(
-        self, x: Float[Tensor, "groups views n inputs"], z: Float[Tensor, "groups views n features"] | None
+        self,
+        x: Float[Tensor, "groups views n inputs"],
+        z: Float[Tensor, "groups views n features"] | None,
+        added: Sequence[Float[Tensor, "groups views n width"]] | None = None,
     ) -> Float[Tensor, "groups n outputs"]:
         """Compute the outputs of points that several views see.
 
         Args:
             x: description of each point in each view.
             z: its feature in each view; None without features.
+            added: what the layers for features make of it, instead; see `projection`.
         """
         h = self.lin_in(x)
         for number, block in enumerate(self.blocks):
             if number == self.combine_layer:
                 h = self._join(h)
             if self.features and number < self.combine_layer:
-                assert z is not None
-                if len(self.scale_z):
-                    h = self.scale_z[number](z) * h
-                h = h + self.lin_z[number](z)
+                if added is not None:
+                    h = h + added[number]
+                else:
+                    assert z is not None
+                    if len(self.scale_z):
+                        h = self.scale_z[number](z) * h
+                    h = h + self.lin_z[number](z)
             h = block(h, self.beta)
         if self.combine_layer >= len(self.blocks):
             h = self._join(h)
         return self.lin_out(_activate(h, self.beta))
+
+    def projection(self) -> tuple[Float[Tensor, "projected features"], Float[Tensor, "projected"]] | None:
+        """Give the layers for features as one; None where there are none, or features scale too."""
+        if not self.features or len(self.scale_z) or not len(self.lin_z):
+            return None
+        layers = [layer for layer in self.lin_z if isinstance(layer, nn.Linear)]
+        return torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
 
     def _join(self, h: Tensor) -> Tensor:
         return h.mean(1) if self.combination == "average" else h.max(1).values

@@ -39,6 +39,7 @@ def small_config(**changes: Any) -> PixelNerfConfig:
         "learning_rate": 2e-3,
         "box_steps": 0,
         "ray_chunk": 128,
+        "layer_precision": "float32",
     }
     return INFO.build_config("small", **(settings | changes))
 

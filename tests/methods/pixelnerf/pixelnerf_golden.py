@@ -73,7 +73,9 @@ def rule_network(
     preset: str = "srn_car", shifts: dict[str, Any] | None = None, **changes: Any
 ) -> PixelNerfNetwork:
     """Build a network of a preset with the weights of the rule, in evaluation mode."""
-    network = PixelNerfNetwork(INFO.build_config(preset, imagenet=False, **changes))
+    network = PixelNerfNetwork(
+        INFO.build_config(preset, imagenet=False, layer_precision="float32", **changes)
+    )
     network.load_state_dict(rule_weights(network, shifts))
     return network.eval()
 
@@ -120,6 +122,7 @@ def to_chance(file: dict[str, np.ndarray], before: str = "") -> Chance:
 def config_of(file: dict[str, np.ndarray]) -> PixelNerfConfig:
     """Make the configuration of a golden render."""
     return PixelNerfConfig(
+        layer_precision="float32",
         coarse_samples=int(file["cfg_n_coarse"]),
         fine_samples=int(file["cfg_n_fine"]),
         depth_samples=int(file["cfg_n_fine_depth"]),

@@ -159,7 +159,7 @@ CHANGES = [
 
 def random_method(**changes) -> PixelNerf:
     """A method whose weights and statistics are by the rule; about half of the space is empty."""
-    config = small_config(layer_precision="float32", imagenet=False, **changes)
+    config = small_config(imagenet=False, **changes)
     method = pixelnerf_speed.make_method(config)
     network = method.network
     network.load_state_dict(rule_weights(network, dict.fromkeys(("mlp_coarse", "mlp_fine"), (0.0,) * 4)))
@@ -236,7 +236,7 @@ def test_work_is_two_operations_for_each_multiplication():
 
 def test_the_sides_of_the_benchmark_do_the_same(monkeypatch):
     monkeypatch.setattr(LayerWork, "gflops", lambda _: 100.0)
-    config = small_config(layer_precision="float32", hidden_width=16, fine_samples=4)
+    config = small_config(hidden_width=16, fine_samples=4)
     method = pixelnerf_speed.make_method(config)
     capture = pixelnerf_speed.make_capture(method)
     seeing, picture = pixelnerf_speed.compare_rendering("small", method, capture, 50, rounds=1)
@@ -252,7 +252,7 @@ def test_the_sides_of_the_benchmark_do_the_same(monkeypatch):
 
 
 def test_curves_of_equal_sides_are_equal():
-    config = small_config(layer_precision="float32", decay_rate=0.1, decay_span=10.0, rays=32)
+    config = small_config(decay_rate=0.1, decay_span=10.0, rays=32)
     curve = measure_curve(config, balls(4), 12)
     assert len(curve.plain) == 10
     assert curve.ours == pytest.approx(curve.plain, rel=0.02)

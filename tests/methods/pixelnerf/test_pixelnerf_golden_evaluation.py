@@ -31,7 +31,7 @@ def golden_chance(counts, rays, like) -> Chance:
 @pytest.mark.slow
 def test_the_pictures_of_an_evaluation(shared, tmp_path, monkeypatch):
     values = golden(shared, "eval_end_to_end")
-    method = PixelNerf(INFO.build_config("sn64", imagenet=False))
+    method = PixelNerf(INFO.build_config("sn64", imagenet=False, layer_precision="float32"))
     method.network.load_state_dict(rule_weights(method.network))
     method.restore({})
     method.eval()

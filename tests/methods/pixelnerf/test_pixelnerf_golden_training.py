@@ -22,10 +22,15 @@ from sightline.methods.pixelnerf.views import load_views, pixel_rays, to_network
 IDENTITY = Similarity.identity()
 
 
-@pytest.mark.parametrize("mode", ["eval", "train"])
-def test_a_training_step(shared, monkeypatch, mode):
+# Rounding decides at kinks of the ReLU, and in which bins fine samples lie: the definitions round as the
+# published program does. In float64, gradients by compiled kernels are as close as by the definitions.
+@pytest.mark.parametrize(("mode", "kernels"), [("eval", "reference"), ("train", "reference"), ("train", "")])
+def test_a_training_step(shared, monkeypatch, mode, kernels):
+    monkeypatch.setenv("SIGHTLINE_KERNELS", kernels)
+    allowed = 1e-3 if kernels else 3e-2
     values = golden(shared, "train_step")
-    method = PixelNerf(INFO.build_config("sn64", imagenet=False, batch_statistics=mode == "train"))
+    settings = {"imagenet": False, "layer_precision": "float32", "batch_statistics": mode == "train"}
+    method = PixelNerf(INFO.build_config("sn64", **settings))
     method.network.load_state_dict(rule_weights(method.network))
     method.train()
     (optimisation,) = method.optimisers()
@@ -44,7 +49,7 @@ def test_a_training_step(shared, monkeypatch, mode):
         found = gradients[name]
         assert (found is None) == (norm < 0), name
         if found is not None:
-            assert float(found.double().norm()) == pytest.approx(norm, rel=1e-3, abs=1e-9), name
+            assert float(found.double().norm()) == pytest.approx(norm, rel=allowed, abs=1e-9), name
     blocks = {
         "coarse_lin_out_w": gradients["mlp_coarse.lin_out.weight"],
         "fine_lin_out_w": gradients["mlp_fine.lin_out.weight"],
@@ -54,7 +59,7 @@ def test_a_training_step(shared, monkeypatch, mode):
     }
     for name, found in blocks.items():
         expected = values[f"{mode}_grad_{name}"]
-        close(found, expected, 1e-3 * float(np.abs(expected).max()))
+        close(found, expected, allowed * float(np.abs(expected).max()))
     if mode == "train":
         state = method.network.encoder.model.state_dict()
         for name in ("bn1", "layer1.0.bn1", "layer3.5.bn2"):

@@ -13,7 +13,7 @@ from sightline.methods.pixelnerf.views import as_sources, load_views
 def make_network(views: int, **changes):
     """A network with weights of no meaning, what it sees, and points with directions."""
     torch.manual_seed(4)
-    config = small_config(layer_precision="float32", **changes)
+    config = small_config(**changes)
     network = PixelNerfNetwork(config).eval()
     for name, parameter in network.named_parameters():
         if name.startswith("mlp"):
@@ -73,3 +73,27 @@ def test_narrow_products_are_close():
 def test_other_networks_are_left_to_the_definition(changes):
     config, network, encoded, *_ = make_network(1, **changes)
     assert not QuickField.serves(network, encoded, config)
+
+
+@pytest.mark.parametrize("changes", [{}, {"combination": "max"}, {"freeze_encoder": True}])
+def test_gradients_are_those_of_the_definition(changes, monkeypatch):
+    """Training takes maps through the layers for features before points read them."""
+    _, network, _, points, directions = make_network(2, **changes)
+    sources = as_sources(
+        [load_views(ball_capture(1), range(2), network.config, published_frame(network.config).to_model)]
+    )
+    found = []
+    for kernels in ("", "reference"):
+        monkeypatch.setenv("SIGHTLINE_KERNELS", kernels)
+        network.zero_grad()
+        colours, sigmas = network(network.encode(sources), points[:, :500], directions[:, :500])
+        (colours.square().sum() + sigmas.sum()).backward()
+        found.append({name: value.grad for name, value in network.named_parameters()})
+    ours, truth = found
+    assert (truth["encoder.model.conv1.weight"] is None) == ("freeze_encoder" in changes)
+    for name, gradient in truth.items():
+        if gradient is None:
+            assert ours[name] is None
+        else:
+            close = 1e-4 * float(gradient.abs().max()) + 1e-7
+            torch.testing.assert_close(ours[name], gradient, rtol=0, atol=close)

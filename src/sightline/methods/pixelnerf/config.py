@@ -164,8 +164,8 @@ class PixelNerfConfig:
 
     # Memory and time.
     layer_precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """number format of the perceptrons' products on a CPU; auto: bfloat16 where the processor multiplies it
-    in vectors"""
+    """number format of products on a CPU, those of the encoder in training too; auto: bfloat16 where the
+    processor multiplies it in vectors"""
     ray_chunk: int = 2048
     """rays at a time in rendering"""
     point_chunk: int = 1 << 16

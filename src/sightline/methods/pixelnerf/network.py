@@ -4,18 +4,32 @@ Notation: G objects at a time, each with V source views and N points. Cameras lo
 the names of the published files: `encoder.model.…`, `mlp_coarse.…`, `mlp_fine.…`.
 """
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
+from sightline.kernels import use_compiled
+from sightline.kernels.feature_maps import locate, read
+from sightline.kernels.mlp import uses_bfloat16
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.encoder import GlobalEncoder, SpatialEncoder, read_features
 from sightline.networks.phase_encoding import PhaseEncoding
 from sightline.networks.resnet_fc import ResnetFC
 
 _LEAST_DEPTH = 1e-8
+
+
+def layer_type(config: PixelNerfConfig) -> torch.dtype:
+    """Number format of the products on a CPU."""
+    if config.layer_precision != "auto":
+        return getattr(torch, config.layer_precision)
+    return torch.bfloat16 if uses_bfloat16() else torch.float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +117,12 @@ class PixelNerfNetwork(nn.Module):
         rotation = views.c2w[..., :3].transpose(-1, -2)
         translation = -(rotation @ views.c2w[..., 3:])[..., 0]
         whole = None if self.global_encoder is None else self.global_encoder(flat)
+        maps = None
+        if self.encoder is not None:
+            with self._precision(flat) if self.training else nullcontext():
+                maps = self.encoder(flat).to(flat.dtype)
         return Encoded(
-            maps=None if self.encoder is None else self.encoder(flat),
+            maps=maps,
             whole=None if whole is None else whole.view(*views.images.shape[:2], -1),
             rotation=rotation,
             translation=translation,
@@ -132,9 +150,13 @@ class PixelNerfNetwork(nn.Module):
         fine: bool = False,
     ) -> Float[Tensor, "groups n 4"]:
         """Give the outputs before their activations."""
-        inputs, features = self.describe_points(encoded, points, directions)
+        turned, seen, facing = self.see_points(encoded, points, directions)
+        inputs = self.describe_inputs(turned, seen, facing)
         perceptron = self.mlp_fine if fine and self.mlp_fine is not None else self.mlp_coarse
-        return perceptron(inputs, features)
+        with self._precision(inputs):
+            added = self._project(perceptron, encoded, seen)
+            features = self._features(encoded, seen) if added is None else None
+            return perceptron(inputs, features, added).to(inputs.dtype)
 
     def describe_points(
         self,
@@ -187,6 +209,46 @@ class PixelNerfNetwork(nn.Module):
         depth = torch.where(depth.abs() < _LEAST_DEPTH, torch.full_like(depth, -_LEAST_DEPTH), depth)
         flipped = encoded.focal * encoded.focal.new_tensor([-1.0, 1.0])
         return seen[..., :2] / depth * flipped[:, :, None] + encoded.centre[:, :, None]
+
+    def locate_features(
+        self, encoded: Encoded, seen: Float[Tensor, "groups views n 3"]
+    ) -> tuple[Int[Tensor, "rows 4"], Float[Tensor, "rows 4"]]:
+        """Find the cells of the maps that points in the source cameras' frames read, and their shares."""
+        assert encoded.maps is not None
+        height, width = encoded.maps.shape[-2:]
+        ratio = seen.new_tensor([width / encoded.size[0], height / encoded.size[1]])
+        places = (self.find_pixels(encoded, seen) * ratio).flatten(0, 2)
+        cells, shares = locate(places, height, width, self.config.feature_padding == "border")
+        if not self.config.mirror_behind:
+            shares = shares * (seen[..., 2] < 0).flatten()[:, None]
+        return cells, shares
+
+    def _project(self, perceptron: ResnetFC, encoded: Encoded, seen: Tensor) -> Sequence[Tensor] | None:
+        """Take maps through the layers for features before points read them, of which there are more.
+
+        None where the two do not commute, or nothing is gained.
+        """
+        config, maps = self.config, encoded.maps
+        commute = (
+            config.feature_sampling == "bilinear"
+            and config.feature_padding == "border"
+            and config.mirror_behind
+            and encoded.whole is None
+        )
+        layers = perceptron.projection()
+        if maps is None or layers is None or not commute or not use_compiled(maps):
+            return None
+        maps = maps.detach() if config.freeze_encoder else maps
+        projected = functional.linear(maps.flatten(2).transpose(1, 2), *layers)
+        found = read(projected, *self.locate_features(encoded, seen))
+        width = perceptron.lin_in.out_features
+        return found.view(*seen.shape[:3], -1, width).unbind(3)
+
+    def _precision(self, like: Tensor) -> Any:
+        narrow = like.device.type == "cpu" and layer_type(self.config) == torch.bfloat16
+        if not narrow or like.dtype != torch.float32:
+            return nullcontext()
+        return torch.autocast("cpu", dtype=torch.bfloat16)
 
     def _features(self, encoded: Encoded, seen: Tensor) -> Tensor | None:
         parts = []

@@ -6,23 +6,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from sightline.kernels import use_compiled
-from sightline.kernels.feature_maps import locate
-from sightline.kernels.mlp import uses_bfloat16
 from sightline.methods.pixelnerf.config import PixelNerfConfig
-from sightline.methods.pixelnerf.network import Encoded, PixelNerfNetwork
+from sightline.methods.pixelnerf.network import Encoded, PixelNerfNetwork, layer_type
 from sightline.networks.resnet_fc import ResnetFC
 from sightline.networks.resnet_fc_layers import ResnetFcLayers
 
 POINTS = 4096
 """rows of one product: activations of a wide network stay in cache"""
 _ROWS = 256
-
-
-def layer_type(config: PixelNerfConfig) -> torch.dtype:
-    """Number format of the perceptrons' products on a CPU."""
-    if config.layer_precision != "auto":
-        return getattr(torch, config.layer_precision)
-    return torch.bfloat16 if uses_bfloat16() else torch.float32
 
 
 class QuickField:
@@ -72,7 +63,7 @@ class QuickField:
         return torch.sigmoid(raw[None, :, :3]), torch.relu(raw[None, :, 3])
 
     def _raw(self, points: Tensor, directions: Tensor, fine: bool) -> Tensor:
-        network, encoded, config = self.network, self.encoded, self.config
+        network, encoded = self.network, self.encoded
         count = points.shape[1]
         # PyTorch's library compiles a program for every new size of a product: there are few sizes.
         more = -count % _ROWS
@@ -80,13 +71,5 @@ class QuickField:
         layers, maps = self._made[fine and True in self._made]
         turned, seen, facing = network.see_points(encoded, points, directions)
         inputs = network.describe_inputs(turned, seen, facing)[0].flatten(0, 1)
-        where = None
-        if encoded.maps is not None:
-            height, width = encoded.maps.shape[-2:]
-            ratio = seen.new_tensor([width / encoded.size[0], height / encoded.size[1]])
-            places = (network.find_pixels(encoded, seen)[0] * ratio).flatten(0, 1)
-            cells, shares = locate(places, height, width, config.feature_padding == "border")
-            if not config.mirror_behind:
-                shares = shares * (seen[0, :, :, 2] < 0).flatten()[:, None]
-            where = cells, shares
+        where = None if encoded.maps is None else network.locate_features(encoded, seen)
         return layers(inputs, self.views, maps, where)[:count]
