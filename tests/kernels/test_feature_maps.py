@@ -35,6 +35,22 @@ def test_reading_is_grid_sample(border, generator, backend):
     torch.testing.assert_close(gradient, slope.flatten(2).transpose(1, 2), rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("border", [True, False])
+def test_places_are_learnt_as_by_grid_sample(border, generator, backend):
+    maps, places = make_case(generator)
+    # Not on the middle of a cell, where slopes change.
+    places = (places + 0.013).requires_grad_()
+    found = read(maps, *locate(places, HEIGHT, WIDTH, border))
+    upstream = uniform(generator, *found.shape)
+    (gradient,) = torch.autograd.grad(found, places, upstream)
+    planes = maps.detach().transpose(1, 2).unflatten(2, (HEIGHT, WIDTH))
+    grid = places.view(2, -1, 1, 2) / torch.tensor([WIDTH - 1, HEIGHT - 1]) * 2 - 1
+    truth = F.grid_sample(planes, grid, padding_mode="border" if border else "zeros", align_corners=True)
+    (slope,) = torch.autograd.grad(truth[..., 0].transpose(1, 2).flatten(0, 1), places, upstream)
+    assert (slope.abs().amax(1) > 0.1).float().mean() > 0.3
+    torch.testing.assert_close(gradient, slope, rtol=1e-4, atol=1e-4)
+
+
 def test_locating_is_the_definition(generator, monkeypatch):
     places = uniform(generator, 500, 2, low=-3, high=10)
     places[7, 0] = torch.nan

@@ -15,25 +15,21 @@ def locate(places: Tensor, height: int, width: int, border: bool) -> tuple[Tenso
     """Find the four cells around places, and the share of each in bilinear interpolation.
 
     Args:
-        places: (n, 2) column and row; the middle of the first cell is at 0. No gradient.
+        places: (n, 2) column and row; the middle of the first cell is at 0. Shares are differentiable in them,
+            but for those that are moved.
         height, width: cells of the map.
         border: places outside are moved to the nearest cell; else there is nothing.
 
     Returns:
         (n, 4) numbers of cells, row by row, int32; (n, 4) shares, NaN where a place is no number.
     """
-    places = places.detach()
     if not use_compiled(places):
         return reference.locate(places, height, width, border)
-    from sightline.kernels.feature_maps import cpu
-
-    cells, shares = places.new_empty(len(places), 4, dtype=torch.int32), places.new_empty(len(places), 4)
-    cpu.locate(places.float().contiguous(), height, width, border, cells, shares)
-    return cells, shares
+    return _Locate.apply(places, height, width, border)
 
 
 def read(maps: Tensor, cells: Tensor, shares: Tensor) -> Tensor:
-    """Read features between cells; differentiable once in the maps.
+    """Read features between cells; differentiable once in the maps and in the shares.
 
     Args:
         maps: (m, cells, channels) float32 or bfloat16.
@@ -87,6 +83,31 @@ def add_and_rectify(
     return state, active
 
 
+class _Locate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, places: Tensor, height: int, width: int, border: bool) -> Any:
+        from sightline.kernels.feature_maps import cpu
+
+        places = places.detach().float().contiguous()
+        cells, shares = places.new_empty(len(places), 4, dtype=torch.int32), places.new_empty(len(places), 4)
+        cpu.locate(places, height, width, border, cells, shares)
+        ctx.save_for_backward(places)
+        ctx.given = height, width, border
+        ctx.mark_non_differentiable(cells)
+        return cells, shares
+
+    @staticmethod
+    @first_order
+    def backward(ctx, *gradients: Tensor) -> Any:
+        # There is little to do beside reading the maps: the definition does it.
+        (places,) = ctx.saved_tensors
+        with torch.enable_grad():
+            places = places.requires_grad_()
+            _, shares = reference.locate(places, *ctx.given)
+            (found,) = torch.autograd.grad(shares, places, gradients[1])
+        return found, None, None, None
+
+
 class _Read(torch.autograd.Function):
     @staticmethod
     def forward(ctx, maps: Tensor, cells: Tensor, shares: Tensor) -> Any:
@@ -95,7 +116,7 @@ class _Read(torch.autograd.Function):
         maps = maps.contiguous()
         out = maps.new_empty(len(cells), maps.shape[2])
         cpu.read(maps, cells, shares, out)
-        ctx.save_for_backward(cells, shares)
+        ctx.save_for_backward(cells, shares, maps if ctx.needs_input_grad[2] else None)
         ctx.given = maps.shape, maps.dtype
         return out
 
@@ -105,7 +126,14 @@ class _Read(torch.autograd.Function):
         from sightline.kernels.feature_maps import cpu
 
         shape, dtype = ctx.given
+        cells, shares, maps = ctx.saved_tensors
         upstream = gradients[0].to(dtype).contiguous()
-        found = upstream.new_zeros(shape, dtype=torch.float32)
-        cpu.share_out(upstream, *ctx.saved_tensors, found)
-        return found.to(dtype), None, None
+        to_maps = to_shares = None
+        if ctx.needs_input_grad[0]:
+            found = upstream.new_zeros(shape, dtype=torch.float32)
+            cpu.share_out(upstream, cells, shares, found)
+            to_maps = found.to(dtype)
+        if maps is not None:
+            to_shares = torch.empty_like(shares)
+            cpu.to_shares(maps, cells, upstream, to_shares)
+        return to_maps, None, to_shares

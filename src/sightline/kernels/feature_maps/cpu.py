@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from sightline.kernels import parallel
-from sightline.kernels.compiling import kernel
+from sightline.kernels.compiling import FAST_REDUCTION, kernel
 from sightline.kernels.formats import as_array, like, load
 
 _ROWS = 64
@@ -92,6 +92,19 @@ def _share_out(upstream, cells, shares, out, first, last):
                     out[m, cell, k] += share * load(upstream[n, k])
 
 
+@kernel("void(T[:,:,::1], int32[:,::1], T[:,::1], float32[:,::1], int64, int64)", FAST_REDUCTION)
+def _to_shares(maps, cells, upstream, out, first, last):
+    """Gradient of the shares: the product of the cells' features with that of the point."""
+    per_map = len(upstream) // len(maps)
+    for n in range(first, last):
+        m = n // per_map
+        for corner in range(4):
+            cell, total = cells[n, corner], np.float32(0)
+            for k in range(upstream.shape[1]):
+                total += load(maps[m, cell, k]) * load(upstream[n, k])
+            out[n, corner] = total
+
+
 def locate(places: Tensor, height: int, width: int, border: bool, cells: Tensor, shares: Tensor) -> None:
     """Write cells (n, 4) int32 and shares (n, 4) float32 of places (n, 2) float32."""
     arrays = places.detach().numpy(), height, width, border, cells.numpy(), shares.numpy()
@@ -131,3 +144,9 @@ def share_out(upstream: Tensor, cells: Tensor, shares: Tensor, out: Tensor) -> N
     arrays = as_array(upstream), cells.numpy(), shares.numpy(), out.numpy()
     work = _share_out.compiled(arrays[0].dtype)
     parallel.over_ranges(work, upstream.shape[1], *arrays, multiple=32, least=32)
+
+
+def to_shares(maps: Tensor, cells: Tensor, upstream: Tensor, out: Tensor) -> None:
+    """Write the gradient (n, 4) of shares, float32."""
+    arrays = as_array(maps), cells.numpy(), as_array(upstream), out.numpy()
+    parallel.over_ranges(_to_shares.compiled(arrays[0].dtype), len(upstream), *arrays, least=_ROWS)

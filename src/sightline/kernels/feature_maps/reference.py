@@ -6,12 +6,12 @@ from torch import Tensor
 
 def locate(places: Tensor, height: int, width: int, border: bool) -> tuple[Tensor, Tensor]:
     """Cells (n, 4) and shares (n, 4) of places (n, 2); see `sightline.kernels.feature_maps.locate`."""
-    places = places.detach().float()
+    places = places.float()
     if border:
         places = torch.minimum(places.clamp_min(0), places.new_tensor([width - 1.0, height - 1.0]))
     broken = places.isnan().any(1, keepdim=True)
     inside = (places > -1) & (places < places.new_tensor([width, height]))
-    low = torch.where(inside.all(1, keepdim=True), places, 0).floor()
+    low = torch.where(inside.all(1, keepdim=True), places, 0).detach().floor()
     corner = places.new_tensor([[0, 0], [1, 0], [0, 1], [1, 1]])
     cells = low[:, None] + corner
     parts = torch.where(corner == 1, (places - low)[:, None], 1 - (places - low)[:, None])
