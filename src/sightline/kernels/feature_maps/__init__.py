@@ -15,8 +15,8 @@ def locate(places: Tensor, height: int, width: int, border: bool) -> tuple[Tenso
     """Find the four cells around places, and the share of each in bilinear interpolation.
 
     Args:
-        places: (n, 2) column and row; the middle of the first cell is at 0. Shares are differentiable in them,
-            but for those that are moved.
+        places: (n, 2) column and row; the middle of the first cell is at 0. Shares are differentiable in
+            them, but for those that are moved.
         height, width: cells of the map.
         border: places outside are moved to the nearest cell; else there is nothing.
 
