@@ -243,6 +243,22 @@ def test_a_photo_becomes_a_source_view(caplog):
         method.views_of_photos([photo, photo])
 
 
+def test_a_photo_is_framed_as_training_pictures_were():
+    # The network sees the middle half of 32 pixels: of a photo of any size too.
+    method = trained_method(crop=16)
+    method.prepare(made_capture(0, 6, side=32))
+    capture = made_capture(0, 6, side=32)
+    photo = capture.images[0].repeat(3, 0).repeat(3, 1)
+    for known in (method, trained_method(crop=16)):
+        known.restore(method.state())
+        views = known.views_of_photos([photo])
+        assert views.images[0].shape == (32, 32, 3)
+        assert float(views.cameras.fx[0]) == pytest.approx(1.1 * 32)
+        seen, truth = known.encode(views), known.encode(capture.view(0))
+        assert seen.shown == truth.shown == 0.5
+        torch.testing.assert_close(seen.entered.float(), truth.entered.float(), rtol=0, atol=0.05)
+
+
 def test_bfloat16_is_close_to_float32():
     capture = made_capture(1, 6)
     pictures = []

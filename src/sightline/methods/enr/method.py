@@ -25,7 +25,14 @@ from sightline.methods.enr.losses import picture_loss
 from sightline.methods.enr.motion import move
 from sightline.methods.enr.network import EnrNetwork
 from sightline.methods.enr.pairs import PairBatch, PairMaker, PictureBank, TrainingObject, share_of_batch
-from sightline.methods.enr.pictures import check_size, cut_side, file_of, fit_pictures, place_on_white
+from sightline.methods.enr.pictures import (
+    check_size,
+    cut_side,
+    file_of,
+    fit_pictures,
+    fit_square,
+    place_on_white,
+)
 from sightline.methods.enr.poses import (
     find_distance,
     focal_of,
@@ -56,6 +63,8 @@ class Enr(Method):
         super().__init__(config)
         self.network = EnrNetwork(config)
         self._distance, self._focal = 2.0, 1.0
+        # Part of the smaller side of training pictures that the network sees; None where nobody noted it.
+        self._shown: float | None = None
         # With what it was made of; in a list, so that its weights are not taken for those of the method.
         self._kept: list[tuple[Any, Renderer]] = []
 
@@ -97,6 +106,7 @@ class Enr(Method):
             )
         self._distance = find_distance(objects[0].capture, self.config) or self._distance
         self._focal = focal_of(objects[0].capture)
+        self._shown = self._part_shown(objects[0].capture)
         self._tell_what_is_left_out(objects[0].capture)
         return objects
 
@@ -205,9 +215,12 @@ class Enr(Method):
         renderer = self._renderer()
         with self._precision():
             volume = self.network.infer(picture)
-        shown = cut_side(int(width), int(height), self.config) / min(int(width), int(height))
-        entered = renderer.enter(volume)
+        entered, shown = renderer.enter(volume), self._part_shown(views)
         return EnrScene(self.config, renderer, entered, turn.cpu(), shift.cpu(), distance, shown)
+
+    def _part_shown(self, views: Capture) -> float:
+        width, height = (int(length) for length in views.images.sizes[0])
+        return cut_side(width, height, self.config) / min(width, height)
 
     def _renderer(self) -> Renderer:
         """Make the renderer in its number format, or take the one that was made of the same weights."""
@@ -255,11 +268,13 @@ class Enr(Method):
             raise InputError(
                 f"enr takes one photo, and {len(photos)} are given", where="--photo", fix="Choose one"
             )
-        side = self.config.image_size
+        # As large as the training pictures, of which the network sees the middle.
+        crop, side = self.config.crop, self.config.image_size
+        if crop is not None and self._shown is not None:
+            side = round(crop / self._shown)
         photo = np.asarray(photos[0])
         smallest = min(photo.shape[:2])
-        resizing = EnrConfig(**{**vars(self.config), "crop": None, "resize": True})
-        picture = fit_pictures([photo], resizing)[0].permute(1, 2, 0).numpy()
+        picture = fit_square(photo, smallest, side)
         if smallest < side:
             warn(f"The photo has {photo.shape[1]}x{photo.shape[0]} pixels and is enlarged to {side}x{side}")
         nothing = torch.zeros(1, dtype=torch.float64)
@@ -300,9 +315,10 @@ class Enr(Method):
         ]
 
     def state(self) -> dict[str, Any]:
-        """Distance and lens of the training cameras, for photos whose cameras nobody knows."""
-        return {"distance": self._distance, "focal": self._focal}
+        """Distance, lens and frame of the training views, for photos whose cameras nobody knows."""
+        return {"distance": self._distance, "focal": self._focal, "shown": self._shown}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave."""
         self._distance, self._focal = float(state["distance"]), float(state["focal"])
+        self._shown = state.get("shown")

@@ -30,11 +30,16 @@ def fit_pictures(
     for position, picture in enumerate(pictures):
         height, width = picture.shape[:2]
         check_size(width, height, config)
-        square = _cut(_opaque(picture), cut_side(width, height, config))
-        if square.shape[:2] != (side, side):
-            square = np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.BILINEAR))
-        found[position] = square
+        found[position] = fit_square(picture, cut_side(width, height, config), side)
     return torch.from_numpy(found).permute(0, 3, 1, 2).contiguous()
+
+
+def fit_square(picture: UInt8[np.ndarray, "_ _ _"], cut: int, side: int) -> UInt8[np.ndarray, "side side 3"]:
+    """Put a picture (height, width, 3 or 4) on white, cut it to its middle square, and resize that."""
+    square = _cut(_opaque(picture), cut)
+    if square.shape[:2] != (side, side):
+        square = np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.BILINEAR))
+    return square
 
 
 def check_size(width: int, height: int, config: EnrConfig, where: object = None) -> None:
