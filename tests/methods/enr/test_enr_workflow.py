@@ -60,7 +60,7 @@ def test_training_by_the_command_then_eval_and_render(data, tmp_path, capsys):
     assert {line["kind"] for line in lines} == {"train", "val"}
     assert lines[-1]["step"] == 6
     assert (out / "eval" / "validation" / "00000006.png").is_file()
-    assert Run.open(out).record.state == {"distance": 2.0, "focal": pytest.approx(35 / 32)}
+    assert Run.open(out).record.state == {"distance": 2.0, "focal": pytest.approx(35 / 32), "shown": 1.0}
     capsys.readouterr()
     assert call("eval", out, "--sources", 1, "--json", "-", "--device", "cpu") == 0
     metrics = json.loads(capsys.readouterr().out)
