@@ -10,7 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import encoding_sum
 
-from sightline.kernels import parallel
+from sightline.kernels import parallel, team
+
+
+@pytest.fixture(params=["pool", "team"])
+def use_threads(request, monkeypatch):
+    """Set the number of threads so that the pool gets the work, or PyTorch's own threads."""
+    if request.param == "pool":
+        return parallel.set_thread_count
+    if not team.can_run():
+        pytest.skip("this build of PyTorch has no OpenMP threads that can be called")
+
+    def nothing_for_the_pool():
+        pytest.fail("the work went to the pool")
+
+    def use(count):
+        parallel.set_thread_count(count)
+        torch.set_num_threads(count)
+        monkeypatch.setattr(parallel, "_executor", nothing_for_the_pool)
+
+    return use
 
 
 @settings(max_examples=200, deadline=None)
@@ -32,8 +51,8 @@ def test_ranges_are_even():
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("total", [0, 1, 99, 100, 1003])
-def test_work_is_shared_out_exactly_once(threads, total):
-    parallel.set_thread_count(threads)
+def test_work_is_shared_out_exactly_once(use_threads, threads, total):
+    use_threads(threads)
     seen, lock = [], threading.Lock()
 
     def work(first, start, stop):
@@ -61,17 +80,17 @@ def test_no_tasks():
     parallel.run([])
 
 
-def test_tasks_run_at_the_same_time():
+def test_tasks_run_at_the_same_time(use_threads):
     barrier = threading.Barrier(2, timeout=20)
-    parallel.set_thread_count(2)
+    use_threads(2)
     parallel.run([barrier.wait, barrier.wait])
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_an_error_is_raised_after_all_parts_that_were_begun_have_ended(failing):
+def test_an_error_is_raised_after_all_parts_that_were_begun_have_ended(use_threads, failing):
     ended = threading.Event()
     begun = threading.Barrier(2, timeout=20)
-    parallel.set_thread_count(2)
+    use_threads(2)
 
     def fail():
         begun.wait()
@@ -87,14 +106,14 @@ def test_an_error_is_raised_after_all_parts_that_were_begun_have_ended(failing):
     with pytest.raises(ArithmeticError, match="one part"):
         parallel.run(tasks)
     assert ended.is_set()
-    # The pool goes on working.
+    # The threads go on working.
     done = []
     parallel.run([lambda: done.append(1), lambda: done.append(2)])
     assert sorted(done) == [1, 2]
 
 
-def test_two_threads_may_call_kernels_at_once():
-    parallel.set_thread_count(3)
+def test_two_threads_may_call_kernels_at_once(use_threads):
+    use_threads(3)
     expected = [encoding_sum(seed) for seed in range(6)]
     found: list[list[float]] = [[], []]
     barrier = threading.Barrier(2, timeout=20)
@@ -138,9 +157,11 @@ def test_a_spawned_process_computes_the_same():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks processes that have threads")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded")
-def test_a_forked_process_computes_the_same():
-    # The pool's threads exist here, and not in the child.
+@pytest.mark.parametrize("torch_threads", [1, 2])
+def test_a_forked_process_computes_the_same(torch_threads):
+    # The pool's threads exist here, or PyTorch's, and not in the child.
     parallel.set_thread_count(2)
+    torch.set_num_threads(torch_threads)
     expected = encoding_sum(5)
     assert sum_from_process("fork") == expected
 

@@ -132,6 +132,21 @@ def test_scores_are_of_the_files_that_are_written(make) -> None:
         ]  # fmt: skip
 
 
+def test_a_sampler_is_chosen_for_scores(make) -> None:
+    run = make("srn")
+    named = {"sources": "1", "device": "cpu"}
+    usual = evaluate_run(run, **named)
+    skipping = evaluate_run(run, sampler="occupancy", **named)
+    assert "sampler" not in usual.metrics
+    assert skipping.metrics["sampler"] == "occupancy"
+    assert skipping.folder.name == f"{usual.folder.name}-occupancy"
+    assert usual.metrics["psnr"] != skipping.metrics["psnr"]
+    shared_out = evaluate_many(run, sampler="occupancy", choice=SourceChoice("1"), device="cpu")
+    assert shared_out.metrics["psnr"] == skipping.metrics["psnr"]
+    with pytest.raises(InputError, match="no sampler 'nearest'"):
+        evaluate_run(run, sampler="nearest", **named)
+
+
 @pytest.mark.parametrize("spawned", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_processes_share_objects_and_give_the_same(make, monkeypatch, spawned: bool) -> None:
     run = make("srn")

@@ -20,6 +20,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import extending
 
 from sightline.foundation import cache
 
@@ -27,6 +28,10 @@ from sightline.foundation import cache
 FAST = frozenset({"contract", "nsz", "arcp"})
 # For reductions across samples, which may be split over vector lanes.
 FAST_REDUCTION = FAST | {"reassoc"}
+
+# Callers do not pass the typing context, and type checkers cannot follow what this makes of a signature.
+intrinsic: Any = extending.intrinsic
+"""Decorator of functions that give a signature and write LLVM code for it."""
 
 UNUSED_SECONDS = 30 * 24 * 3600
 

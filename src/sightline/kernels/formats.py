@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from torch import Tensor
 
-from sightline.kernels.mlp.vectors import intrinsic
+from sightline.kernels.compiling import intrinsic
 
 FORMATS = (torch.float32, torch.bfloat16)
 """formats that `as_array`, `load` and `like` serve"""

@@ -1,9 +1,10 @@
 """Sharing a kernel's work over the cores.
 
-Kernels release Python's lock and are called once per part, by the calling thread and a small pool beside it,
-each taking the next part when it is free. Nothing depends on Numba's threading layers, so several threads may
-call kernels at once, forked or spawned processes start clean, and a result depends on the number of parts
-alone, never on timing.
+Kernels release Python's lock and are called once per part, each thread taking the next part when it is free.
+Where PyTorch computes on as many threads as there are parts, they are the threads of its own OpenMP
+(`kernels/team.py`), which otherwise spin beside ours; else the calling thread and a small pool. Nothing
+depends on Numba's threading layers, so several threads may call kernels at once, forked or spawned processes
+start clean, and a result depends on the number of parts alone, never on timing.
 """
 
 import os
@@ -57,8 +58,9 @@ def run(tasks: list[Callable[[], Any]]) -> None:
             task()
 
     threads = min(thread_count(), len(tasks))
-    if threads > 1 and torch.get_num_threads() == threads and team.can_run():
-        _run_in_team(work, threads)
+    if threads > 1 and torch.get_num_threads() == thread_count() and team.can_run():
+        # All of them, since OpenMP ends and begins threads where their number changes.
+        _run_in_team(work, thread_count())
         return
     helpers = threads - 1
     futures = [_executor().submit(work) for _ in range(helpers)]

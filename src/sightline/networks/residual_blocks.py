@@ -1,9 +1,12 @@
-"""Residual networks of group-normalised convolutions in two and three dimensions.
+"""Residual networks of convolutions in two and three dimensions, with group normalisation or without.
 
 They are those of Equivariant Neural Rendering (Dupont et al. 2020), and parameters keep the names of its
-published files: `forward_layers.<i>` counts activations too.
+published files: `forward_layers.<i>` counts activations too. Without normalisation, weights begin so that
+values keep their size (He et al. 2015, eq. 15) and residual blocks add nothing at first (Zhang et al. 2019:
+Fixup Initialization, section 3).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,6 +19,7 @@ from sightline.kernels import use_compiled
 from sightline.kernels.group_norm import normalise
 
 Dimensions = Literal[2, 3]
+Normalisation = Literal["group", "none"]
 SLOPE = 0.2
 """of the leaky ReLU for negative inputs"""
 _CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -50,21 +54,26 @@ class ResidualBlock(nn.Module):
     Args:
         channels: of input and output.
         width: channels of the convolution with a window of 3.
+        normalisation: of the inputs of convolutions.
     """
 
-    def __init__(self, dimensions: Dimensions, channels: int, width: int):
+    def __init__(
+        self, dimensions: Dimensions, channels: int, width: int, normalisation: Normalisation = "group"
+    ):
         super().__init__()
         convolution = _CONVOLUTIONS[dimensions]
         self.residual_layers = Layers(
             [
-                *_normalised(channels),
-                convolution(channels, width, 1, bias=False),
-                *_normalised(width),
-                convolution(width, width, 3, padding=1, bias=False),
-                *_normalised(width),
+                *_activation(channels, normalisation, in_place=False),
+                _begin(convolution(channels, width, 1, bias=False), normalisation),
+                *_activation(width, normalisation),
+                _begin(convolution(width, width, 3, padding=1, bias=False), normalisation),
+                *_activation(width, normalisation),
                 convolution(width, channels, 1, bias=False),
             ]
         )
+        if normalisation == "none":
+            nn.init.zeros_(self.residual_layers.forward_layers[-1].weight)
 
     def forward(self, x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
         """Add what the layers find to (batch, channels, *sides)."""
@@ -77,6 +86,7 @@ def residual_network(
     channels: Sequence[int],
     strides: Sequence[int],
     outputs: int | None = None,
+    normalisation: Normalisation = "group",
 ) -> Layers:
     """Build a network: a 1x1 convolution, then for each stride a block: 1 residual, 2 halving, -2 doubling.
 
@@ -85,6 +95,7 @@ def residual_network(
         inputs: channels of the input.
         channels: of each block; a residual block cannot change their number.
         outputs: channels of a last 1x1 convolution; none where not given.
+        normalisation: before activations.
 
     Raises:
         InputError: lists that do not go together.
@@ -94,7 +105,7 @@ def residual_network(
             f"There are {len(channels)} channels and {len(strides)} strides: a block needs one of each",
             where=f"channels_{dimensions}d and strides_{dimensions}d",
         )
-    layers: list[nn.Module] = [_CONVOLUTIONS[dimensions](inputs, channels[0], 1)]
+    layers: list[nn.Module] = [_begin(_CONVOLUTIONS[dimensions](inputs, channels[0], 1), normalisation)]
     width = channels[0]
     for position, (count, stride) in enumerate(zip(channels, strides, strict=True)):
         if stride == 1:
@@ -104,10 +115,11 @@ def residual_network(
                     where=f"channels_{dimensions}d",
                     fix="Change the number of channels in blocks of stride 2 or -2 only",
                 )
-            layers.append(ResidualBlock(dimensions, width, count))
+            layers.append(ResidualBlock(dimensions, width, count, normalisation))
         elif stride in (2, -2):
             kind = _CONVOLUTIONS if stride == 2 else _TRANSPOSED
-            layers += [kind[dimensions](width, count, 4, stride=2, padding=1), *_normalised(count)]
+            changing = kind[dimensions](width, count, 4, stride=2, padding=1)
+            layers += [_begin(changing, normalisation), *_activation(count, normalisation)]
         else:
             raise InputError(
                 f"Block {position} has stride {stride}: it can be 1, 2 or -2",
@@ -115,17 +127,17 @@ def residual_network(
             )
         width = count
     if outputs is not None:
-        layers.append(_CONVOLUTIONS[dimensions](width, outputs, 1))
+        layers.append(_begin(_CONVOLUTIONS[dimensions](width, outputs, 1), normalisation))
     return Layers(layers)
 
 
-def pointwise_network(inputs: int, channels: Sequence[int]) -> Layers:
+def pointwise_network(inputs: int, channels: Sequence[int], normalisation: Normalisation = "group") -> Layers:
     """Build 1x1 convolutions of pictures with normalisation and activation between them."""
     layers: list[nn.Module] = []
     for position, count in enumerate(channels):
-        layers.append(nn.Conv2d(inputs, count, 1))
+        layers.append(_begin(nn.Conv2d(inputs, count, 1), normalisation))
         if position < len(channels) - 1:
-            layers += _normalised(count)
+            layers += _activation(count, normalisation)
         inputs = count
     return Layers(layers)
 
@@ -144,9 +156,22 @@ class NormalisedActivation(nn.GroupNorm):
         return normalise(input, self.weight, self.bias, self.num_groups, SLOPE, self.eps)
 
 
-def _normalised(channels: int) -> list[nn.Module]:
+def _activation(channels: int, normalisation: Normalisation, in_place: bool = True) -> list[nn.Module]:
     # Published files count the activation as a layer of its own.
+    if normalisation == "none":
+        return [nn.Identity(), nn.LeakyReLU(SLOPE, in_place)]
     return [NormalisedActivation(group_count(channels), channels), nn.Identity()]
+
+
+def _begin(layer: nn.Module, normalisation: Normalisation) -> nn.Module:
+    """Draw weights by which what leaky ReLUs give keeps its size, where no normalisation sees to that."""
+    if normalisation == "none":
+        assert isinstance(layer, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d)
+        terms = layer.in_channels * math.prod(layer.kernel_size)
+        if layer.transposed:
+            terms /= math.prod(layer.stride)
+        nn.init.normal_(layer.weight, std=nn.init.calculate_gain("leaky_relu", SLOPE) / math.sqrt(terms))
+    return layer
 
 
 def lay_out(x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:

@@ -28,14 +28,11 @@ class ResnetFcLayers:
         assert self.serves(network)
         self.dtype, self.width = dtype, network.lin_in.out_features
         self.combine_layer, self.combination = network.combine_layer, network.combination
-        projections: list[nn.Module] = []
-        if network.features:
-            assert isinstance(network.lin_z, nn.ModuleList)
-            projections = list(network.lin_z)
-        self._projection = torch.cat([_weight(layer) for layer in projections]) if projections else None
-        self._mapped = len(projections)
+        projection = network.projection()
+        self._projection = None if projection is None else projection[0].detach()
+        constants = [] if projection is None else list(projection[1].detach().split(self.width))
+        self._mapped = len(constants)
         # What a feature's layer adds everywhere is added with what comes before it.
-        constants = [_bias(layer) for layer in projections]
         constants += [torch.zeros_like(network.lin_in.bias)] * (len(network.blocks) + 1 - len(constants))
         enter = network.lin_in.bias.detach() + constants[0]
         self._enter = padded_columns([_weight(network.lin_in), enter[:, None]], dtype)
@@ -103,8 +100,3 @@ class ResnetFcLayers:
 def _weight(layer: nn.Module) -> Tensor:
     assert isinstance(layer, nn.Linear)
     return layer.weight.detach()
-
-
-def _bias(layer: nn.Module) -> Tensor:
-    assert isinstance(layer, nn.Linear)
-    return layer.bias.detach()

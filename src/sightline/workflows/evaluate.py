@@ -79,8 +79,6 @@ def evaluate_run(
     options = {**(data_options or {}), **({} if downscale is None else {"downscale": downscale})}
     choice = SourceChoice(sources, num_sources, source_list)
     if run.method_info.learns != "one scene":
-        if sampler is not None:
-            raise InputError(f"{run.method_name} has one way to place samples", where="--sampler")
         score = evaluate_many if processes == 1 else partial(evaluate_in_processes, processes=processes)
         return score(
             run,
@@ -96,6 +94,7 @@ def evaluate_run(
             device=device,
             best=best,
             chunk=chunk,
+            sampler=sampler,
             resize=resize,
             save_images=save_images,
         )
@@ -191,8 +190,3 @@ def one_scene(data: Capture | Collection) -> Capture:
             fix="Give the folder of one of its objects",
         )
     return data
-
-
-def source_views(run: Run, capture: Capture) -> Capture | None:
-    """The views that a method sees a scene from: none for those that learnt the scene itself."""
-    return None if run.method_info.learns == "one scene" else capture.split("train")

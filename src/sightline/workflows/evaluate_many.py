@@ -82,6 +82,7 @@ def evaluate_many(
     device: Device = "auto",
     best: bool = False,
     chunk: int | None = None,
+    sampler: str | None = None,
     resize: bool = False,
     save_images: Path | None = None,
     share: Share | None = None,
@@ -110,7 +111,11 @@ def evaluate_many(
     for entry in entries[:1] if choice.source_list is None else entries:
         _check(entry, rule, protocol, kind.most_sources)
     # Only where it is so: results that were made before there was a choice stay valid.
-    resized = {"resize": True} if resize else {}
+    special = {
+        name: value
+        for name, value in {"resize": resize or None, "sampler": sampler}.items()
+        if value is not None
+    }
     evaluation = ObjectEvaluation(
         entries=entries,
         rule=rule,
@@ -121,17 +126,16 @@ def evaluate_many(
         protocol=protocol,
         background=background,
         most_sources=kind.most_sources,
-        settings={**_settings(run, opened, choice, best), **resized},
-        facts=resized,
+        settings={**_settings(run, opened, choice, best), **special},
+        facts=special,
     )
-    loaded = load_method(run, device=device, best=best, resize=resize)
+    loaded = load_method(run, device=device, best=best, sampler=sampler, resize=resize)
 
     def encode(views: Capture, behind: Background) -> Render:
         return loaded.see(views).renderer(behind.colour, chunk)
 
-    out = (
-        run.path / "eval" / _folder_name(evaluation, best, [entry.id for entry in entries] if objects else [])
-    )
+    name = _folder_name(evaluation, best, sampler, [entry.id for entry in entries] if objects else [])
+    out = run.path / "eval" / name
     with counting("evaluating objects", len(entries)) as on_progress:
         return evaluate_objects(
             encode,
@@ -251,7 +255,7 @@ def _settings(run: Run, opened: Collection, choice: SourceChoice, best: bool) ->
     }
 
 
-def _folder_name(evaluation: ObjectEvaluation, best: bool, named: Sequence[str]) -> str:
+def _folder_name(evaluation: ObjectEvaluation, best: bool, sampler: str | None, named: Sequence[str]) -> str:
     """Name the folder of results after what is not as usual."""
     rule = evaluation.rule
     parts = [
@@ -260,7 +264,7 @@ def _folder_name(evaluation: ObjectEvaluation, best: bool, named: Sequence[str])
         f"every-{rule.every}" if rule.every > 1 else "",
     ]
     parts += ["approx" if rule.approximate else "", "best" if best else ""]
-    parts += [evaluation.protocol if evaluation.protocol != DEFAULT_PROTOCOL else ""]
+    parts += [evaluation.protocol if evaluation.protocol != DEFAULT_PROTOCOL else "", sampler or ""]
     if named:
         digest = hashlib.sha256("\n".join(named).encode()).hexdigest()[:8]
         parts.append(f"{len(named)}-objects-{digest}")

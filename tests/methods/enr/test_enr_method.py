@@ -20,6 +20,7 @@ from sightline.methods.enr.method import Enr
 from sightline.methods.enr.motion import move
 from sightline.methods.enr.pictures import fit_pictures
 from sightline.methods.enr.poses import find_distance, free_motion
+from sightline.networks.residual_blocks import ResidualBlock, pointwise_network, residual_network
 from sightline.runs.settings import from_plain
 from sightline.workflows.options import read_settings
 
@@ -28,8 +29,8 @@ class EnrTraining(Training):
     method_class = Enr
 
 
-def start(seed: int) -> EnrTraining:
-    config = small_config(motion="rototranslation", learning_rate=3e-3)
+def start(seed: int, **changes) -> EnrTraining:
+    config = small_config(motion="rototranslation", learning_rate=3e-3, **changes)
     return EnrTraining(made_collection(objects=4, views=6), config, seed, steps=150)  # type: ignore[arg-type]
 
 
@@ -46,8 +47,32 @@ def cameras_at(*angles: float, side: int = SIDE) -> Cameras:
     return Cameras.create(poses, 1.1 * side, width=side, height=side)
 
 
-def test_it_learns_what_objects_look_like():
-    training = start(1).advance(150)
+@torch.no_grad()
+def test_without_normalisation_values_keep_their_size():
+    torch.manual_seed(0)
+    layers = [
+        residual_network(2, 24, (32, 32, 48, 64, 64), (1, 1, 2, -2, 1), 16, "none"),
+        residual_network(3, 24, (32, 32, 48, 48), (1, 2, -2, 1), normalisation="none"),
+        pointwise_network(24, (32, 64, 32), "none"),
+    ]
+    for network in layers:
+        x = torch.randn(4, 24, *(8,) * (3 if "Conv3d" in str(network) else 2))
+        y = network(x)
+        assert 0.5 < float(y.std()) < 2
+        blocks = [block for block in network.modules() if isinstance(block, ResidualBlock)]
+        assert all(bool((block(z) == z).all()) for block in blocks for z in [torch.randn(1, *_entry(block))])
+
+
+def _entry(block: ResidualBlock) -> tuple[int, ...]:
+    """Shape of a small input of a block."""
+    weight = block.residual_layers.forward_layers[2].weight
+    assert isinstance(weight, torch.Tensor)
+    return weight.shape[1], *(4,) * (weight.dim() - 2)
+
+
+@pytest.mark.parametrize(("normalisation", "loss"), [("group", "l1"), ("none", "l2")])
+def test_it_learns_what_objects_look_like(normalisation, loss):
+    training = start(1, normalisation=normalisation, loss=loss).advance(150)
     first, last = np.mean(training.losses[:10]), np.mean(training.losses[-10:])
     assert last < 0.35 * first
     # From one source: colours at the middle are the object's own, rather than the mean of all.

@@ -5,13 +5,10 @@ weighs them: half or a quarter of the instructions of a loop over features, whic
 it cannot prove that entries differ. Plain LLVM vectors, so every processor has them.
 """
 
-from typing import Any
-
 from llvmlite import ir
-from numba import extending, types
+from numba import types
 
-# Type checkers cannot follow what this makes of a signature.
-intrinsic: Any = extending.intrinsic
+from sightline.kernels.compiling import intrinsic
 
 _F32, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _CORNERS = 8

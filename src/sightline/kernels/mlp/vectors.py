@@ -6,14 +6,12 @@ they step through rows of arrays of several types; strides count elements of fou
 """
 
 import functools
-from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import extending, types
+from numba import types
 
-# Callers do not pass the typing context, which type checkers would ask for.
-intrinsic: Any = extending.intrinsic
+from sightline.kernels.compiling import intrinsic
 
 LANES = 16
 

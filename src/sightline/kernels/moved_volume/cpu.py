@@ -21,6 +21,21 @@ def _begin(motion, axis, z, y, sides):
 
 
 @inline
+def _row(motion, z, y, sides):
+    """As `_begin`, along all axes."""
+    z_at, z_step = _begin(motion, 0, z, y, sides)
+    y_at, y_step = _begin(motion, 1, z, y, sides)
+    x_at, x_step = _begin(motion, 2, z, y, sides)
+    return (z_at, y_at, x_at), (z_step, y_step, x_step)
+
+
+@inline
+def _inside(zs, ys, xs, sides):
+    """Say whether anything is near a place; there is nothing at places that are no numbers."""
+    return -1 < zs < sides[0] and -1 < ys < sides[1] and -1 < xs < sides[2]
+
+
+@inline
 def _split(at, side):
     """The voxels before and after a place along an axis, and their shares; one that is outside has none."""
     low = np.int64(np.floor(at))
@@ -28,6 +43,18 @@ def _split(at, side):
     before = 1 - after if low >= 0 else 0.0
     after = after if low + 1 < side else 0.0
     return max(low, 0), min(low + 1, side - 1), np.float32(before), np.float32(after)
+
+
+@inline
+def _around(zs, ys, xs, sides):
+    """The four rows of voxels around a place and their shares, and its two columns and theirs."""
+    z0, z1, wz0, wz1 = _split(zs, sides[0])
+    y0, y1, wy0, wy1 = _split(ys, sides[1])
+    x0, x1, wx0, wx1 = _split(xs, sides[2])
+    rows, columns = sides[1], sides[2]
+    low, high = z0 * rows, z1 * rows
+    starts = (low + y0) * columns, (low + y1) * columns, (high + y0) * columns, (high + y1) * columns
+    return starts, (wz0 * wy0, wz0 * wy1, wz1 * wy0, wz1 * wy1), (x0, x1), (wx0, wx1)
 
 
 @kernel("void(T[:,:,::1], float32[:,:,::1], int64[::1], T[:,:,::1], int64, int64)")
@@ -38,23 +65,15 @@ def _move(volumes, motions, sides, out, first, last):
         n, z = task // sides[0], task % sides[0]
         m = min(n, len(volumes) - 1)
         for y in range(rows):
-            z_at, z_step = _begin(motions[n], 0, z, y, sides)
-            y_at, y_step = _begin(motions[n], 1, z, y, sides)
-            x_at, x_step = _begin(motions[n], 2, z, y, sides)
+            begin, step = _row(motions[n], z, y, sides)
             for x in range(columns):
                 here = (z * rows + y) * columns + x
-                zs, ys, xs = z_at + x * z_step, y_at + x * y_step, x_at + x * x_step
-                # Nor is anything read at places that are no numbers.
-                if not (-1 < zs < sides[0] and -1 < ys < rows and -1 < xs < columns):
+                zs, ys, xs = begin[0] + x * step[0], begin[1] + x * step[1], begin[2] + x * step[2]
+                if not _inside(zs, ys, xs, sides):
                     for c in range(channels):
                         out[n, here, c] = 0
                     continue
-                z0, z1, wz0, wz1 = _split(zs, sides[0])
-                y0, y1, wy0, wy1 = _split(ys, rows)
-                x0, x1, wx0, wx1 = _split(xs, columns)
-                a, b = (z0 * rows + y0) * columns, (z0 * rows + y1) * columns
-                d, e = (z1 * rows + y0) * columns, (z1 * rows + y1) * columns
-                wa, wb, wd, we = wz0 * wy0, wz0 * wy1, wz1 * wy0, wz1 * wy1
+                (a, b, d, e), (wa, wb, wd, we), (x0, x1), (wx0, wx1) = _around(zs, ys, xs, sides)
                 for c in range(channels):
                     left = wa * load(volumes[m, a + x0, c]) + wb * load(volumes[m, b + x0, c])
                     left += wd * load(volumes[m, d + x0, c]) + we * load(volumes[m, e + x0, c])
@@ -78,27 +97,16 @@ def _move_back(upstream, motions, sides, out, first, last):
         out[n] = 0
         for z in range(sides[0]):
             for y in range(rows):
-                z_at, z_step = _begin(motions[n], 0, z, y, sides)
-                y_at, y_step = _begin(motions[n], 1, z, y, sides)
-                x_at, x_step = _begin(motions[n], 2, z, y, sides)
+                begin, step = _row(motions[n], z, y, sides)
                 for x in range(columns):
                     here = (z * rows + y) * columns + x
-                    zs, ys, xs = z_at + x * z_step, y_at + x * y_step, x_at + x * x_step
-                    if not (-1 < zs < sides[0] and -1 < ys < rows and -1 < xs < columns):
+                    zs, ys, xs = begin[0] + x * step[0], begin[1] + x * step[1], begin[2] + x * step[2]
+                    if not _inside(zs, ys, xs, sides):
                         continue
-                    z0, z1, wz0, wz1 = _split(zs, sides[0])
-                    y0, y1, wy0, wy1 = _split(ys, rows)
-                    x0, x1, wx0, wx1 = _split(xs, columns)
-                    a, b = (z0 * rows + y0) * columns, (z0 * rows + y1) * columns
-                    d, e = (z1 * rows + y0) * columns, (z1 * rows + y1) * columns
-                    _add(out, n, a + x0, wz0 * wy0 * wx0, upstream, here)
-                    _add(out, n, a + x1, wz0 * wy0 * wx1, upstream, here)
-                    _add(out, n, b + x0, wz0 * wy1 * wx0, upstream, here)
-                    _add(out, n, b + x1, wz0 * wy1 * wx1, upstream, here)
-                    _add(out, n, d + x0, wz1 * wy0 * wx0, upstream, here)
-                    _add(out, n, d + x1, wz1 * wy0 * wx1, upstream, here)
-                    _add(out, n, e + x0, wz1 * wy1 * wx0, upstream, here)
-                    _add(out, n, e + x1, wz1 * wy1 * wx1, upstream, here)
+                    starts, shares, ends, parts = _around(zs, ys, xs, sides)
+                    for k in range(4):
+                        for m in range(2):
+                            _add(out, n, starts[k] + ends[m], shares[k] * parts[m], upstream, here)
 
 
 def forward(volumes: Tensor, motions: Tensor, sides: tuple[int, ...], out: Tensor) -> None:

@@ -27,6 +27,9 @@ class EnrConfig:
     """from picture to volume; the last is divided by the depth of the volume"""
     channels_projection: tuple[int, ...] = (512, 256, 256)
     """from volume to picture"""
+    normalisation: Literal["group", "none"] = "group"
+    """of what goes into activations; group: as published. Groups lose how strong a colour is, which networks
+    find again late; none goes with the loss l2, since l1 draws it to the white that most pixels have"""
     interpolation: Literal["trilinear", "nearest"] = "trilinear"
     """how the moved volume is read"""
     motion: Literal["rotation", "translation", "rototranslation"] = "rotation"
@@ -193,7 +196,7 @@ def translate_settings(values: Mapping[str, Any], where: object = None) -> dict[
 _REPRODUCTION: dict[str, Any] = {"image_size": 64, "batch_size": 128}
 PRESETS: dict[str, dict[str, Any]] = {
     # Fewer blocks than published: deep networks show the mean of all objects for thousands of steps before
-    # they see anything of the source.
+    # they see anything of the source. Without normalisation colours come early, and steps cost less.
     "small": {
         "image_size": 64,
         "channels_2d": (16, 48, 64, 64, 64),
@@ -202,6 +205,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "strides_3d": (1, 1, 1),
         "channels_inverse_projection": (128, 256, 512),
         "channels_projection": (256, 128, 64),
+        "normalisation": "none",
         "motion": "rototranslation",
         "loss": "l2",
         "learning_rate": 1e-3,

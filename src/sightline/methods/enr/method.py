@@ -46,6 +46,7 @@ from sightline.methods.enr.variation import vary
 from sightline.networks.fused_adam import fused_adam
 
 _SHOWN = 3
+_RISING_STEPS = 100
 
 
 class Enr(Method):
@@ -184,12 +185,17 @@ class Enr(Method):
         return torch.autocast(self.network.ball.device.type, dtype=dtype)
 
     def optimisers(self) -> list[Optimisation]:
-        """Adam; its rate falls along half a cosine to `final_rate`."""
+        """Adam; its rate falls along half a cosine to `final_rate`.
+
+        Without normalisation it rises over the first steps, in which Adam knows little of the gradients yet.
+        """
         adam = fused_adam(self.parameters(), lr=self.config.learning_rate)
         low = self.config.final_rate
+        rising = _RISING_STEPS if self.config.normalisation == "none" else 1
 
         def schedule(progress: Progress) -> float:
-            return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress.fraction))
+            falling = low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress.fraction))
+            return falling * min(1.0, (progress.step + 1) / rising)
 
         return [Optimisation(adam, schedule)]
 

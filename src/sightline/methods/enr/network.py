@@ -37,16 +37,16 @@ class EnrNetwork(nn.Module):
     def __init__(self, config: EnrConfig):
         super().__init__()
         self.depth = config.volume_size
-        two, three = config.channels_2d, config.channels_3d
+        two, three, kind = config.channels_2d, config.channels_3d, config.normalisation
         lifted = config.channels_inverse_projection[-1] // self.depth
-        self.inv_transform_2d = residual_network(2, 3, two, config.strides_2d)
-        self.inv_projection = pointwise_network(two[-1], config.channels_inverse_projection)
-        self.inv_transform_3d = residual_network(3, lifted, three, config.strides_3d)
+        self.inv_transform_2d = residual_network(2, 3, two, config.strides_2d, normalisation=kind)
+        self.inv_projection = pointwise_network(two[-1], config.channels_inverse_projection, kind)
+        self.inv_transform_3d = residual_network(3, lifted, three, config.strides_3d, normalisation=kind)
         back_3d, strides_3d = mirrored(three, config.strides_3d)
-        self.transform_3d = residual_network(3, three[-1], back_3d, strides_3d)
-        self.projection = pointwise_network(back_3d[-1] * self.depth, config.channels_projection)
+        self.transform_3d = residual_network(3, three[-1], back_3d, strides_3d, normalisation=kind)
+        self.projection = pointwise_network(back_3d[-1] * self.depth, config.channels_projection, kind)
         back_2d, strides_2d = mirrored(two, config.strides_2d)
-        self.transform_2d = residual_network(2, config.channels_projection[-1], back_2d, strides_2d, 3)
+        self.transform_2d = residual_network(2, config.channels_projection[-1], back_2d, strides_2d, 3, kind)
         self.register_buffer("ball", ball(self.depth).float()[None, None], persistent=False)
 
     def infer(self, pictures: Float[Tensor, "batch 3 side side"]) -> Float[Tensor, "batch channels d h w"]:
