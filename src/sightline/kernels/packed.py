@@ -65,6 +65,12 @@ class Samples:
         """Number of rays, those without samples too."""
         return len(self.offsets) - 1
 
+    def only(self, kept: Tensor) -> "Samples":
+        """Take the samples that (n,) bool or (m,) ascending indices say, with the lengths they have."""
+        rays = self.ray_indices[kept]
+        offsets = offsets_from_counts(torch.bincount(rays, minlength=self.rays))
+        return Samples(offsets, self.distances[kept], self.lengths[kept], rays)
+
 
 def indices_from_offsets(offsets: Tensor, total: int | None = None) -> Tensor:
     """(n,) ray of each element, for (rays + 1,) offsets; with `total`, n, a GPU need not be waited for."""

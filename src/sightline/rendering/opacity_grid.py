@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sightline.kernels import occupancy
 
@@ -92,6 +93,26 @@ class OpacityGrid(nn.Module):
             points = self.points_in(part, generator)
             self.observe(points, field(points), rate)
         self.changed()
+
+    @torch.no_grad()
+    def survey(self, field: Callable[[Tensor], Tensor], looks: int, close_looks: int) -> None:
+        """Fill the grid with what a trained field has: cells hold the mean of all looks into them.
+
+        Sheets of matter are thinner than cells, and a few points miss much of them.
+
+        Args:
+            field: density per model unit at unit-cube points (n, 3).
+            looks: random points in every cell.
+            close_looks: further ones in cells that hold matter, or are up to two cells away from one.
+        """
+        generator = torch.Generator(self.opacity.device).manual_seed(0)
+        cells = self.random_cells(self.side**3)
+        for look in range(looks + close_looks):
+            if look == looks:
+                filled = (self.opacity > self.threshold).to(self.opacity)
+                near = functional.max_pool3d(filled[None, None], 5, 1, 2)[0, 0]
+                cells = near.view(-1).nonzero()[:, 0]
+            self.refresh(field, cells, 1 / (look + 1), generator)
 
     def random_cells(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Flat indices (count,) of cells, drawn evenly; all cells in order where there are no more."""

@@ -339,6 +339,7 @@ def test_settings_of_the_published_program(tmp_path, caplog):
         ({"learning_rate": 0.0}, "--learning-rate"),
         ({"final_rate": 0.0}, "--final-rate"),
         ({"crop": 0}, "--crop"),
+        ({"bend_colours": -0.1}, "--bend-colours"),
     ],
 )
 def test_settings_that_make_no_sense(changes, message):

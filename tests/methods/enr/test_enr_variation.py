@@ -25,7 +25,7 @@ def test_a_mirrored_volume_moves_as_a_mirrored_camera():
 
 def test_pairs_are_mirrored_together_and_half_of_them():
     batch = make_batch()
-    varied = vary(batch, torch.Generator().manual_seed(0), mirror=True, permute_colours=False)
+    varied = vary(batch, torch.Generator().manual_seed(0), mirror=True)
     flipped = (varied.pictures == batch.pictures.flip(3)).flatten(1).all(1)
     kept = (varied.pictures == batch.pictures).flatten(1).all(1)
     assert bool((flipped ^ kept).all())
@@ -37,7 +37,7 @@ def test_pairs_are_mirrored_together_and_half_of_them():
 
 def test_colours_of_a_pair_are_exchanged_alike():
     batch = make_batch()
-    varied = vary(batch, torch.Generator().manual_seed(0), mirror=False, permute_colours=True)
+    varied = vary(batch, torch.Generator().manual_seed(0), permute_colours=True)
     assert torch.equal(varied.motions, batch.motions)
     orders = set()
     for pair in range(40):
@@ -47,3 +47,19 @@ def test_colours_of_a_pair_are_exchanged_alike():
         )
         orders.add(order)
     assert len(orders) == 6
+
+
+def test_colours_of_a_pair_are_bent_alike():
+    batch = make_batch()
+    varied = vary(batch, torch.Generator().manual_seed(0), bend_colours=0.7)
+    assert torch.equal(varied.motions, batch.motions)
+    powers = (varied.pictures.log() / batch.pictures.log()).view(40, 2, 3, 36)
+    found = powers.mean((1, 3))
+    torch.testing.assert_close(powers, found[:, None, :, None].expand_as(powers), rtol=1e-3, atol=1e-3)
+    bends = found.log()
+    assert float(bends.abs().max()) < 0.7
+    assert float(bends.min()) < -0.6
+    assert float(bends.max()) > 0.6
+    ends = PairBatch(torch.ones(2, 3, 2, 2) * torch.tensor([0.0, 1.0]), batch.motions[:2])
+    varied = vary(ends, torch.Generator().manual_seed(0), bend_colours=0.7)
+    assert torch.equal(varied.pictures, ends.pictures)

@@ -1,10 +1,9 @@
 """What of a ray can be seen: bins, by the opacities that a grid keeps; samples, by their densities."""
 
-import torch
 from torch import Tensor
 
 from sightline.kernels import use_compiled
-from sightline.kernels.packed import Intervals, Samples, offsets_from_counts
+from sightline.kernels.packed import Intervals, Samples
 from sightline.kernels.visibility import reference
 
 __all__ = ["bin_weights", "drop_invisible"]
@@ -56,6 +55,4 @@ def drop_invisible(samples: Samples, sigmas: Tensor, least_weight: float) -> tup
     else:
         keep = reference.visible(samples, sigmas, least_weight)
     kept = keep.nonzero()[:, 0]
-    rays = samples.ray_indices[kept]
-    offsets = offsets_from_counts(torch.bincount(rays, minlength=samples.rays))
-    return Samples(offsets, samples.distances[kept], samples.lengths[kept], rays), kept
+    return samples.only(kept), kept

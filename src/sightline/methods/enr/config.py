@@ -54,6 +54,9 @@ class EnrConfig:
     permute_colours: bool = False
     """exchange red, green and blue of training pairs by chance, as other objects; not for categories that
     have a colour"""
+    bend_colours: float = 0.0
+    """raise each channel of training pairs to a power between e^-x and e^x, drawn by chance, as other
+    objects: what tells objects apart is then their shape"""
     learning_rate: float = 2e-4
     """of Adam"""
     final_rate: float = 1.0
@@ -71,6 +74,8 @@ class EnrConfig:
             raise InputError(
                 f"A batch is made of pairs, so {self.batch_size} is no possible size", where="--batch-size"
             )
+        if self.bend_colours < 0:
+            raise InputError(f"It must be 0 or above, not {self.bend_colours}", where="--bend-colours")
         if self.ssim_weight < 0 or not 0 < self.final_rate <= 1:
             raise InputError("--ssim-weight must be 0 or above, --final-rate above 0 and at most 1")
         if self.ssim_weight and self.image_size < 11:

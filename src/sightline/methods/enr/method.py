@@ -151,8 +151,8 @@ class Enr(Method):
         """Pairs of views; see `PairMaker`."""
         config = self.config
         size = share_of_batch(config.batch_size, world)
-        varied = partial(vary, mirror=config.mirror, permute_colours=config.permute_colours)
-        changed = varied if config.mirror or config.permute_colours else None
+        ways = {name: getattr(config, name) for name in ("mirror", "permute_colours", "bend_colours")}
+        changed = partial(vary, **ways) if any(ways.values()) else None
         return PairMaker(PictureBank(prepared, config), size, generator, changed)
 
     def forward(self, batch: PairBatch, progress: Progress) -> dict[str, Any]:

@@ -10,11 +10,18 @@ from sightline.methods.enr.pairs import PairBatch
 _MIRROR = (1.0, 1.0, -1.0)
 
 
-def vary(batch: PairBatch, generator: torch.Generator, mirror: bool, permute_colours: bool) -> PairBatch:
-    """Mirror pairs, left for right, and exchange their colour channels, each pair by chance.
+def vary(
+    batch: PairBatch,
+    generator: torch.Generator,
+    mirror: bool = False,
+    permute_colours: bool = False,
+    bend_colours: float = 0.0,
+) -> PairBatch:
+    """Mirror pairs, left for right, and change their colours, each pair by chance and as a whole.
 
     A mirrored object seen by mirrored cameras shows mirrored pictures; its motion has the axis to the right
-    reversed. Half of the pairs are mirrored; colours have one of their six orders.
+    reversed. Half of the pairs are mirrored; colours have one of their six orders; each channel is raised to
+    a power e^u with u even in ±bend_colours, so that black and white stay.
     """
     pictures, motions, device = batch.pictures, batch.motions, generator.device
     pairs = len(pictures) // 2
@@ -25,6 +32,9 @@ def vary(batch: PairBatch, generator: torch.Generator, mirror: bool, permute_col
     if permute_colours:
         orders = torch.rand(pairs, 3, generator=generator, device=device).argsort(1).repeat_interleave(2, 0)
         pictures = pictures.gather(1, orders[:, :, None, None].expand_as(pictures))
+    if bend_colours:
+        bends = 2 * torch.rand(pairs, 3, 1, 1, generator=generator, device=device) - 1
+        pictures = pictures ** (bend_colours * bends).exp().repeat_interleave(2, 0)
     return PairBatch(pictures, motions)
 
 

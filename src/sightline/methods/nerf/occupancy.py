@@ -11,30 +11,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sightline.kernels.compositing import Composite, composite
-from sightline.kernels.marching import MarchSettings, contract, uncontract
-from sightline.kernels.packed import Samples, offsets_from_counts
+from sightline.kernels.marching import contract, uncontract
+from sightline.kernels.packed import Samples
 from sightline.kernels.visibility import drop_invisible
 from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.frame import Frame
 from sightline.methods.nerf.tracing import NerfRays, activate_density
 from sightline.networks.radiance_mlp import RadianceMlp
 from sightline.rendering.opacity_grid import OpacityGrid
-from sightline.rendering.sampler import SamplerSettings, sample
+from sightline.rendering.sampler import sample_trained
 
 # Bins less opaque than this are empty.
 _EMPTY = 1e-3
-# Rays end where less light is left, and samples of less weight are not trained on.
-_LEAST_TRANSMITTANCE = 1e-3
+# Samples of less weight are not trained on.
 _LEAST_WEIGHT = 1e-4
-# What one bin may hide at most: the mean of a cell says little of a ray that passes its corner.
-_LARGEST = 0.3
-_PER_BIN = 4
-# Part of the samples that is spread evenly over the visible bins.
-_FLOOR = 0.5
 # How far space is marched, in half sides of the box.
 _FAR = 1e3
-# Random points in every cell, and further ones in cells that hold matter or are up to two cells away from
-# one that does: sheets are thinner than cells, and a few points miss much of them.
 _LOOKS, _CLOSE_LOOKS = 4, 12
 ROUGH_CELLS = 64
 """cells per axis of the grid by which the cube around the content is found"""
@@ -150,27 +142,16 @@ class OccupancyTracer:
     def _place(self, rays: NerfRays, jitter: bool, samples: int) -> tuple[Samples, Tensor]:
         """Samples by t, each with the length that it stands for, and their points."""
         size = rays.directions.norm(dim=-1)
-        march = MarchSettings(
-            contracted=self.space.contracted,
-            step=self.grid.step,
-            near=0.0,
-            far=_FAR,
-            threshold=_EMPTY,
-            largest=_LARGEST,
-            least_transmittance=_LEAST_TRANSMITTANCE,
-            max_bins=8 * self.grid.side,
-        )
-        settings = SamplerSettings(samples, _PER_BIN, _FLOOR)
         with torch.no_grad():
             # The march begins at the near end.
             origins = self.space.to_box(rays.origins + rays.near[:, None] * rays.directions)
             directions = rays.directions / size[:, None]
-            placed = sample(origins.float(), directions.float(), self.grid, march, settings, jitter)
+            placed = sample_trained(origins, directions, self.grid, _FAR, samples, jitter)
             index, unit = placed.ray_indices, self.space.half / size
             t = rays.near[index] + placed.distances * unit[index]
-            placed = _keep(
-                replace(placed, distances=t, lengths=placed.lengths * unit[index]), t < rays.far[index]
-            )
+            placed = replace(placed, distances=t, lengths=placed.lengths * unit[index])
+            kept = t < rays.far[index]
+            placed = placed if bool(kept.all()) else placed.only(kept)
             if self.endless:
                 placed = _with_ends(placed, rays.far, self.config.last_length)
             index = placed.ray_indices
@@ -180,14 +161,6 @@ class OccupancyTracer:
 
     def _density(self, raw: Tensor, noise: Tensor | None) -> Tensor:
         return activate_density(raw[:, 0] if noise is None else raw[:, 0] + noise, self.config)
-
-
-def _keep(samples: Samples, chosen: Tensor) -> Samples:
-    if bool(chosen.all()):
-        return samples
-    rays = samples.ray_indices[chosen]
-    offsets = offsets_from_counts(torch.bincount(rays, minlength=samples.rays))
-    return Samples(offsets, samples.distances[chosen], samples.lengths[chosen], rays)
 
 
 def _with_ends(samples: Samples, far: Tensor, length: float) -> Samples:
@@ -208,19 +181,9 @@ def _with_ends(samples: Samples, far: Tensor, length: float) -> Samples:
     return Samples(offsets, *columns)
 
 
-@torch.no_grad()
 def survey(tracer: OccupancyTracer) -> None:
-    """Fill a tracer's grid with what its network has: looks at every cell, more near matter."""
-    grid = tracer.grid
-    generator = torch.Generator(grid.opacity.device).manual_seed(0)
-    cells = grid.random_cells(grid.side**3)
-    for look in range(_LOOKS + _CLOSE_LOOKS):
-        if look == _LOOKS:
-            filled = (grid.opacity > grid.threshold).to(grid.opacity)
-            near = torch.nn.functional.max_pool3d(filled[None, None], 5, 1, 2)[0, 0]
-            cells = near.view(-1).nonzero()[:, 0]
-        # Means of all looks so far.
-        grid.refresh(tracer.box_density, cells, 1 / (look + 1), generator)
+    """Fill a tracer's grid with what its network has."""
+    tracer.grid.survey(tracer.box_density, _LOOKS, _CLOSE_LOOKS)
 
 
 def tighten(tracer: OccupancyTracer) -> GridSpace:

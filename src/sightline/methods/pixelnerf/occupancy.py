@@ -12,22 +12,14 @@ from torch import Tensor
 
 from sightline.geometry.poses import normalise
 from sightline.kernels.compositing import Composite, composite
-from sightline.kernels.marching import MarchSettings
-from sightline.kernels.packed import Samples, offsets_from_counts
+from sightline.kernels.packed import Samples
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.tracing import Field
 from sightline.rendering.opacity_grid import OpacityGrid
-from sightline.rendering.sampler import SamplerSettings, sample
+from sightline.rendering.sampler import sample_trained
 
 # Bins less opaque than this are empty.
 _EMPTY = 2e-3
-_LEAST_TRANSMITTANCE = 1e-3
-# What one bin may hide at most: the mean of a cell says little of a ray that passes its corner.
-_LARGEST = 0.3
-_PER_BIN = 4
-# Part of the samples that is spread evenly over the visible bins.
-_FLOOR = 0.5
-# Points in every cell, and further ones in cells that hold matter or are up to two cells away from one.
 _LOOKS, _CLOSE_LOOKS = 2, 6
 _ROUGH_CELLS = 32
 """cells per axis of the grid by which the cube around the content is found"""
@@ -66,9 +58,7 @@ class OccupancyTracer:
         self.grid = OpacityGrid(cells, 2 / cells, False, threshold=_EMPTY).to(centre.device)
 
     def _survey(self) -> None:
-        grid = self.grid
-        generator = torch.Generator(grid.opacity.device).manual_seed(0)
-        cells = grid.random_cells(grid.side**3)
+        generator = torch.Generator(self.centre.device).manual_seed(1)
 
         def density(cube: Tensor) -> Tensor:
             # Matter depends on where it is seen from: every look is from elsewhere.
@@ -78,12 +68,7 @@ class OccupancyTracer:
             points = (2 * cube - 1) * self.half + self.centre
             return self.field(points[None], directions[None], True)[1][0] * self.half
 
-        for look in range(_LOOKS + _CLOSE_LOOKS):
-            if look == _LOOKS:
-                filled = (grid.opacity > grid.threshold).to(grid.opacity)
-                near = torch.nn.functional.max_pool3d(filled[None, None], 5, 1, 2)[0, 0]
-                cells = near.view(-1).nonzero()[:, 0]
-            grid.refresh(density, cells, 1 / (look + 1), generator)
+        self.grid.survey(density, _LOOKS, _CLOSE_LOOKS)
 
     @torch.no_grad()
     def __call__(
@@ -99,25 +84,11 @@ class OccupancyTracer:
 
     def _place(self, origins: Tensor, directions: Tensor) -> Samples:
         """Samples by distance, each with the length that it stands for."""
-        march = MarchSettings(
-            contracted=False,
-            step=self.grid.step,
-            near=0.0,
-            far=(self.far - self.near) / self.half,
-            threshold=_EMPTY,
-            largest=_LARGEST,
-            least_transmittance=_LEAST_TRANSMITTANCE,
-            max_bins=8 * self.grid.side,
-        )
-        settings = SamplerSettings(self.config.occupancy_samples, _PER_BIN, _FLOOR)
         # The march begins at the near end.
         begin = (origins + self.near * directions - self.centre) / self.half
-        placed = sample(begin.float(), directions.float(), self.grid, march, settings)
+        far = (self.far - self.near) / self.half
+        placed = sample_trained(begin, directions, self.grid, far, self.config.occupancy_samples)
         distances = self.near + placed.distances * self.half
         placed = replace(placed, distances=distances, lengths=placed.lengths * self.half)
         kept = distances < self.far
-        if bool(kept.all()):
-            return placed
-        rays = placed.ray_indices[kept]
-        offsets = offsets_from_counts(torch.bincount(rays, minlength=placed.rays))
-        return Samples(offsets, distances[kept], placed.lengths[kept], rays)
+        return placed if bool(kept.all()) else placed.only(kept)
