@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from benchmarks.export_pictures import photo
 
 from sightline.captures import Capture, Collection, open_capture
 from sightline.foundation.errors import InputError
@@ -24,19 +25,12 @@ VIEWS = 5
 _ENLARGED = 2
 
 
-def opaque(views: Capture, index: int) -> np.ndarray:
-    """A view in [0, 1], over white."""
-    image = views.images[index] / 255.0
-    alpha = image[..., 3:] if image.shape[2] == 4 else 1.0
-    return image[..., :3] * alpha + 1 - alpha
-
-
 def rows_of(run: Path, views: Capture) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The source and held-out views of an object, and below them what the run makes of the source."""
     chosen = np.linspace(1, len(views) - 1, VIEWS).round().astype(int)
     seen = load(run).see(object=views.name, sources="0")
     made = seen.render(views.cameras[chosen.tolist()])
-    truth = [opaque(views, int(index)) for index in (0, *chosen)]
+    truth = [photo(views, int(index)) for index in (0, *chosen)]
     return truth, [np.ones_like(truth[0]), *(picture.rgb.numpy() for picture in made)]
 
 
@@ -62,11 +56,11 @@ def main() -> None:
     headings = ["source", *["truth, enr below"] * VIEWS]
     write_png(arguments.out / "enr.png", draw_sheet(sheet, headings=headings))
     with tempfile.TemporaryDirectory() as folder:
-        photo = Path(folder) / "photo.png"
-        write_png(photo, to_uint8(opaque(held_out[0].open(), 0)))
+        file = Path(folder) / "photo.png"
+        write_png(file, to_uint8(photo(held_out[0].open(), 0)))
         made = render_run(
             Run.open(arguments.run).path,
-            photo=(photo,),
+            photo=(file,),
             path="orbit",
             frames=36,
             size="128",

@@ -18,16 +18,17 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from benchmarks.enr_curve import measure_curve
+from benchmarks.layer_work import LayerWork
 from benchmarks.plain_enr import Plain
-from benchmarks.turns import Timing, time_in_turns
-from torch import Tensor, nn
+from benchmarks.turns import HEAD, Row, take_step, time_in_turns
+from torch import Tensor
 
 from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
@@ -42,73 +43,6 @@ from sightline.methods.enr.scene import BATCH
 # Channels and side of the 3x3x3 convolutions that take most of the time at 128 pixels.
 _SHAPES = ((64, 32), (128, 16), (32, 32))
 _LAYOUTS = {"planes": False, "side by side": True}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One comparison."""
-
-    name: str
-    pictures: int
-    """of a call"""
-    plain_layout: str
-    """of its channels: the faster"""
-    plain_seconds: float
-    plain_processor_seconds: float
-    plain_gflops: float
-    """of all its convolutions, over all of its time"""
-    seconds: float
-    processor_seconds: float
-    difference: float
-    """the largest between what the sides give: the loss of the first step, or values of pictures"""
-
-    @property
-    def rates(self) -> dict[str, float]:
-        """Pictures in a second, and how many times as fast as the plain one."""
-        return {
-            "plain_pictures_per_second": self.pictures / self.plain_seconds,
-            "pictures_per_second": self.pictures / self.seconds,
-            "ratio": self.plain_seconds / self.seconds,
-            "processor_ratio": self.plain_processor_seconds / self.processor_seconds,
-        }
-
-    def line(self) -> str:
-        """For people."""
-        plain_rate, rate, ratio, processor_ratio = self.rates.values()
-        return (
-            f"{self.name:44}{self.plain_layout:>13}{self.plain_seconds:8.3f}s{self.plain_processor_seconds:8.3f}s"
-            f"{self.plain_gflops:9.0f}{plain_rate:8.2f}{self.seconds:8.3f}s{self.processor_seconds:8.3f}s"
-            f"{rate:8.2f}{ratio:7.2f}{processor_ratio:7.2f}{self.difference:9.1e}"
-        )
-
-
-_HEAD = (
-    f"{'':44}{'plain layout':>13}{'plain':>9}{'(cpu)':>9}{'GFLOP/s':>9}{'pic/s':>8}{'enr':>9}{'(cpu)':>9}"
-    f"{'pic/s':>8}{'ratio':>7}{'(cpu)':>7}{'apart':>9}"
-)
-
-
-def count_operations(network: nn.Module, call: Callable[[], object]) -> int:
-    """Count the operations of the convolutions in a forward pass: two for each multiplication."""
-    total = 0
-
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        weight = layer.weight
-        assert isinstance(weight, Tensor)
-        transposed = isinstance(layer, nn.ConvTranspose2d | nn.ConvTranspose3d)
-        # Each output (of transposed ones: each input) meets the weights of its window.
-        places = inputs[0] if transposed else output
-        total += 2 * places.shape[0] * places[0, 0].numel() * weight.numel()
-
-    kinds = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-    layers = [module for module in network.modules() if isinstance(module, kinds)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    with torch.no_grad():
-        call()
-    for hook in hooks:
-        hook.remove()
-    return total
 
 
 def convolution_gflops(seconds: float = 0.3) -> float:
@@ -144,23 +78,6 @@ def make_batch(config: EnrConfig, size: int) -> PairBatch:
     return PairBatch(pictures, relative_motion(turns[partners], still, turns, still).float())
 
 
-def make_row(name: str, pictures: int, plain: Mapping[str, Timing], ours: Timing, operations: int) -> Row:
-    """Compare with the faster layout of the plain one."""
-    layout = min(plain, key=lambda layout: plain[layout].seconds)
-    found = plain[layout]
-    return Row(
-        name,
-        pictures,
-        layout,
-        found.seconds,
-        found.processor_seconds,
-        operations / found.seconds / 1e9,
-        ours.seconds,
-        ours.processor_seconds,
-        float((found.result - ours.result).abs().max()),
-    )
-
-
 def compare_steps(name: str, config: EnrConfig, rounds: int) -> Row:
     """Training steps of the same weights and batch."""
     torch.manual_seed(0)
@@ -170,25 +87,23 @@ def compare_steps(name: str, config: EnrConfig, rounds: int) -> Row:
     plain = {name: Plain(config, state, channels_last=last) for name, last in _LAYOUTS.items()}
     batch = make_batch(config, config.batch_size)
     any_plain = plain["planes"]
-    operations = count_operations(any_plain.network, lambda: any_plain.loss(batch.pictures, batch.motions))
+    done = LayerWork(
+        any_plain.network, lambda: any_plain.loss(batch.pictures, batch.motions), backward=True
+    ).operations
     adam = method.optimisers()[0].optimiser
-
-    def step() -> Tensor:
-        loss = method(batch, Progress(0, 0.0))["loss"]
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        return loss.detach()
 
     def plain_step(side: Plain) -> Tensor:
         return torch.tensor(side.step(batch.pictures, batch.motions))
 
     calls = {name: lambda side=side: plain_step(side) for name, side in plain.items()}
-    timings = time_in_turns({**calls, "enr": step}, rounds)
-    ours = timings.pop("enr")
-    # A backward pass has two products for each of the forward pass.
-    return make_row(
-        f"step of {name}, {config.batch_size} pictures", config.batch_size, timings, ours, 3 * operations
+    timings = time_in_turns(
+        {**calls, "ours": lambda: take_step(method, adam, batch, Progress(0, 0.0))}, rounds
+    )
+    return Row.of(
+        f"step of {name}, {config.batch_size} pictures",
+        config.batch_size,
+        timings,
+        dict.fromkeys(plain, done),
     )
 
 
@@ -223,16 +138,19 @@ def compare_views(name: str, config: EnrConfig, at_once: int, rounds: int) -> li
     calls = {
         name + way: lambda name=name, call=call: call(name) for way, call in ways.items() for name in plain
     }
-    timings = time_in_turns({**calls, "enr": lambda: scene.pictures(motions).permute(0, 3, 1, 2)}, rounds)
+    timings = time_in_turns({**calls, "ours": lambda: scene.pictures(motions).permute(0, 3, 1, 2)}, rounds)
+    done = {
+        way: LayerWork(plain["planes"].network, lambda call=call: call("planes")).operations
+        for way, call in ways.items()
+    }
     return [
-        make_row(
+        Row.of(
             f"{name}, {at_once} view{'s' * (at_once > 1)}{way}",
             at_once,
-            {name: timings[name + way] for name in plain},
-            timings["enr"],
-            count_operations(plain["planes"].network, lambda call=call: call("planes")),
+            {"ours": timings["ours"], **{layout: timings[layout + way] for layout in plain}},
+            dict.fromkeys(plain, done[way]),
         )
-        for way, call in ways.items()
+        for way in ways
     ]
 
 
@@ -264,11 +182,10 @@ def main(words: Sequence[str] | None = None) -> None:
     for at_once in (1, BATCH):
         rows += compare_views(arguments.views, views, at_once, arguments.rounds)
     if arguments.json:
-        plain_rows = [{**asdict(row), **row.rates} for row in rows]
-        print(json.dumps({"machine_gflops": machine, "rows": plain_rows}, indent=2))
+        print(json.dumps({"machine_gflops": machine, "rows": [row.plain() for row in rows]}, indent=2))
         return
     print(f"float32 convolutions of this machine: {machine:.0f} GFLOP/s, {torch.get_num_threads()} threads")
-    print("\n".join([_HEAD, *(row.line() for row in rows)]))
+    print("\n".join([HEAD, *(row.line() for row in rows)]))
 
 
 if __name__ == "__main__":

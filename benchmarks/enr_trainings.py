@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sightline.runs.run import Run
+
 _PARTS = ("made", "real", "translation", "rototranslation")
 _MINUTES = {"made": 60.0, "real": 60.0, "translation": 15.0, "rototranslation": 10.0}
 _HELD_OUT = ("--split-rule", "holdout", "--holdout", "5")
@@ -61,10 +63,16 @@ def sightline(*words: str | Path) -> None:
 
 def train(run: Path, data: Path, minutes: float, *more: str) -> Path:
     """Train a run, or go on with it where it was stopped."""
-    if not (run / "finished").exists():
+    if not finished(run):
         sightline("train", "enr", data, "--out", run, "--resume", "--minutes", f"{minutes:g}", *more)
-        (run / "finished").touch()
+    if not finished(run):
+        raise SystemExit(f"The training was stopped; the same command goes on with it: {run}")
     return run
+
+
+def finished(run: Path) -> bool:
+    """Say whether a training has come to its end."""
+    return (run / "run.json").exists() and Run.open(run).record.progress.finished
 
 
 def evaluate(name: str, run: Path, scores: Path, *more: str | Path) -> Score:
@@ -121,7 +129,7 @@ def run_real(work: Path, minutes: float, published: Path) -> tuple[list[Path], l
     scores = [evaluate("real", run, work / "scores", "--sources", "0")]
     others: tuple[str | Path, ...] = ("--data", unseen, *reduced, "--holdout", "0", "--sources", "0")
     scores.append(evaluate("real-unseen", run, work / "scores", *others))
-    if (work / "made" / "finished").exists():
+    if finished(work / "made"):
         scores.append(evaluate("real-unseen-by-made", work / "made", work / "scores", *others))
     return [run], scores
 

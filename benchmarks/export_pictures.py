@@ -47,7 +47,8 @@ def load_mesh(path: Path) -> trimesh.Trimesh:
 def photo(views: Capture, index: int) -> np.ndarray:
     """A photo over white, in [0, 1]."""
     image = views.images[index] / 255.0
-    return image[..., :3] * image[..., 3:] + 1 - image[..., 3:]
+    alpha = image[..., 3:] if image.shape[2] == 4 else 1.0
+    return image[..., :3] * alpha + 1 - alpha
 
 
 def draw_points(points: np.ndarray, colours: np.ndarray, camera: Cameras, side: int = 2) -> np.ndarray:

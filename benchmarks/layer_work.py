@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _Kind = tuple[str, tuple[int, ...], bool]
 """layer with its sizes, shape of its input, whether that input gets a gradient"""
 
@@ -26,7 +27,7 @@ class LayerWork:
         self._counts: Counter[_Kind] = Counter()
         self._layers: dict[_Kind, nn.Module] = {}
         self._operations: dict[_Kind, int] = {}
-        layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+        layers = [module for module in network.modules() if isinstance(module, (nn.Linear, *_CONVOLUTIONS))]
         hooks = [layer.register_forward_hook(self._note) for layer in layers]
         with torch.set_grad_enabled(backward):
             call()
@@ -38,8 +39,9 @@ class LayerWork:
         weight = layer.weight
         assert isinstance(weight, Tensor)
         products = 1 + self.backward * (1 + kind[2])
-        # Each output meets the weights of its window.
-        self._operations[kind] = 2 * products * output.numel() // weight.shape[0] * weight.numel()
+        # Each output (of transposed convolutions: each input) meets the weights of its window.
+        met = inputs[0] if isinstance(layer, nn.ConvTranspose2d | nn.ConvTranspose3d) else output
+        self._operations[kind] = 2 * products * met.numel() // weight.shape[0] * weight.numel()
         self._layers[kind] = layer
         self._counts[kind] += 1
 

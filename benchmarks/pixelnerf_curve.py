@@ -1,14 +1,11 @@
 """Loss curves of `pixelnerf` and of a plain float32 implementation over the same batches of objects."""
 
-from collections.abc import Callable
-
 import torch
 from benchmarks.plain_pixelnerf import Plain, Views
 from benchmarks.turns import Curve, train_in_turns
 from torch import Tensor
 
 from sightline.captures import Capture, Collection
-from sightline.methods.base import Progress
 from sightline.methods.pixelnerf.batches import PixelNerfBatch
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.method import PixelNerf
@@ -32,39 +29,15 @@ def plain_batch(batch: PixelNerfBatch) -> tuple[Views, Tensor, Tensor]:
 
 
 def measure_curve(config: PixelNerfConfig, data: Capture | Collection, steps: int) -> Curve:
-    """Train both sides from the same weights on the same batches, step by step in turns.
-
-    Both draw their samples from PyTorch's generator, which is set to the same state before.
-
-    Raises:
-        InputError: the configuration cannot learn from the data.
-    """
+    """Train both sides from the same weights; see `train_in_turns`."""
     torch.manual_seed(0)
     method = PixelNerf(config)
-    batches = method.batches(method.prepare(data), torch.Generator().manual_seed(0))
     plain = Plain(config, method.network.state_dict())
-    optimisation = method.optimisers()[0]
-    adam = optimisation.optimiser
-    method.train()
-
-    def step(number: int) -> tuple[Callable[[], float], Callable[[], float]]:
-        progress, batch = Progress(number, number / steps), next(batches)
-        given = plain_batch(batch)
-        for group in (*plain.optimiser.param_groups, *adam.param_groups):
-            group["lr"] = config.learning_rate * optimisation.schedule(progress)
-
-        def theirs() -> float:
-            torch.manual_seed(number)
-            return plain.step(*given)
-
-        def ours() -> float:
-            torch.manual_seed(number)
-            loss = method(batch, progress)["loss"]
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-            return loss.item()
-
-        return theirs, ours
-
-    return train_in_turns("pixelnerf", f"{config.objects} objects, {config.rays} rays each", steps, step)
+    return train_in_turns(
+        method,
+        data,
+        plain,
+        lambda batch: plain.step(*plain_batch(batch)),
+        f"{config.objects} objects, {config.rays} rays each",
+        steps,
+    )

@@ -30,7 +30,7 @@ import torch
 from benchmarks.layer_work import LayerWork
 from benchmarks.pixelnerf_curve import measure_curve, plain_batch, plain_views
 from benchmarks.plain_pixelnerf import CHUNK, Noise, Plain
-from benchmarks.turns import Timing, time_in_turns
+from benchmarks.turns import HEAD, Row, Timing, take_step, time_in_turns
 from torch import Tensor
 from torch.nn import functional
 
@@ -56,69 +56,24 @@ _NEAR, _FAR = 1.25, 2.75
 
 
 @dataclass(frozen=True)
-class Row:
-    """One comparison."""
+class LayerRow(Row):
+    """One comparison, with what the products alone would take."""
 
-    name: str
-    count: int
-    """of a call: rays, or views that are encoded"""
-    plain_chunk: int
-    """points at a time: the fastest"""
-    plain_seconds: float
-    plain_processor_seconds: float
-    plain_gflops: float
-    """of all its layers, over all of its time"""
     products_gflops: float
-    """of the same products alone"""
-    seconds: float
-    processor_seconds: float
-    difference: float
-    """the largest between what the sides give: feature maps, colours, or the loss of a step"""
-
-    @property
-    def rates(self) -> dict[str, float]:
-        """Rays (or views) in a second, and how many times as fast as the plain one."""
-        return {
-            "plain_per_second": self.count / self.plain_seconds,
-            "per_second": self.count / self.seconds,
-            "ratio": self.plain_seconds / self.seconds,
-            "processor_ratio": self.plain_processor_seconds / self.processor_seconds,
-        }
+    """of the plain one's products by themselves"""
 
     def line(self) -> str:
         """For people."""
-        plain_rate, rate, ratio, processor_ratio = self.rates.values()
-        return (
-            f"{self.name:48}{self.plain_chunk:8}{self.plain_seconds:9.3f}s{self.plain_processor_seconds:9.3f}s"
-            f"{self.plain_gflops:9.0f}{self.products_gflops:7.0f}{plain_rate:9.1f}{self.seconds:9.3f}s"
-            f"{self.processor_seconds:9.3f}s{rate:9.1f}{ratio:7.2f}{processor_ratio:7.2f}{self.difference:9.1e}"
-        )
-
-
-_HEAD = (
-    f"{'':48}{'chunk':>8}{'plain':>10}{'(cpu)':>10}{'GFLOP/s':>9}{'alone':>7}{'per s':>9}{'pixelnerf':>10}"
-    f"{'(cpu)':>10}{'per s':>9}{'ratio':>7}{'(cpu)':>7}{'apart':>9}"
-)
+        return f"{super().line()}{self.products_gflops:8.0f}"
 
 
 def make_row(
-    name: str, count: int, plain: Mapping[int, Timing], ours: Timing, work: Callable[[int], LayerWork]
-) -> Row:
+    name: str, count: int, timings: Mapping[str, Timing], work: Callable[[int], LayerWork]
+) -> LayerRow:
     """Compare with the fastest chunk of the plain one; `work` gives what it multiplies with that chunk."""
-    chunk = min(plain, key=lambda chunk: plain[chunk].seconds)
-    found, done = plain[chunk], work(chunk)
-    return Row(
-        name,
-        count,
-        chunk,
-        found.seconds,
-        found.processor_seconds,
-        done.operations / found.seconds / 1e9,
-        done.gflops(),
-        ours.seconds,
-        ours.processor_seconds,
-        float((found.result - ours.result).abs().max()),
-    )
+    done = {way: work(int(way)) for way in timings if way != "ours"}
+    row = Row.of(name, count, timings, {way: found.operations for way, found in done.items()})
+    return LayerRow(**vars(row), products_gflops=done[row.plain_way].gflops())
 
 
 def complete(config: PixelNerfConfig) -> PixelNerfConfig:
@@ -199,7 +154,9 @@ def shrink(camera: Cameras, rays: int) -> Cameras:
 
 
 @torch.no_grad()
-def compare_rendering(name: str, method: PixelNerf, capture: Capture, rays: int, rounds: int) -> list[Row]:
+def compare_rendering(
+    name: str, method: PixelNerf, capture: Capture, rays: int, rounds: int
+) -> list[LayerRow]:
     """Seeing the first view of a capture, and rendering its last one from that."""
     config, source = method.eval().config, capture.subset([0])
     camera = shrink(capture.cameras[[-1]], rays)
@@ -216,12 +173,11 @@ def compare_rendering(name: str, method: PixelNerf, capture: Capture, rays: int,
         assert found.encoded.maps is not None
         return found.encoded.maps
 
-    timings = time_in_turns({"plain": lambda: first.encode(views).maps, "ours": features}, rounds)
+    timings = time_in_turns({str(CHUNK): lambda: first.encode(views).maps, "ours": features}, rounds)
     encoding = make_row(
         f"{name}, seeing a view",
         1,
-        {CHUNK: timings["plain"]},
-        timings["ours"],
+        timings,
         lambda chunk: LayerWork(first.network, lambda: first.encode(views)),
     )
     size = int(camera.height[0]), int(camera.width[0])
@@ -239,20 +195,18 @@ def compare_rendering(name: str, method: PixelNerf, capture: Capture, rays: int,
 
     calls = {str(chunk): lambda side=side: shown(side) for chunk, side in plain.items()}
     timings = time_in_turns({**calls, "ours": lambda: scene.render(camera).rgb.flatten(0, 1)}, rounds)
-    ours = timings.pop("ours")
     return [
         encoding,
         make_row(
             f"{name}, {size[1]}x{size[0]} pixels from 1 view",
             len(ends),
-            {int(chunk): timing for chunk, timing in timings.items()},
-            ours,
+            timings,
             lambda chunk: LayerWork(plain[chunk].network, lambda: shown(plain[chunk])),
         ),
     ]
 
 
-def compare_steps(name: str, config: PixelNerfConfig, rounds: int) -> Row:
+def compare_steps(name: str, config: PixelNerfConfig, rounds: int) -> LayerRow:
     """Training steps of the same weights and batch."""
     method = make_method(config)
     method.train()
@@ -264,11 +218,7 @@ def compare_steps(name: str, config: PixelNerfConfig, rounds: int) -> Row:
 
     def step() -> Tensor:
         torch.manual_seed(0)
-        loss = method(batch, Progress(0, 0.0))["loss"]
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        return loss.detach()
+        return take_step(method, adam, batch, Progress(0, 0.0))
 
     def plain_step(side: Plain) -> Tensor:
         torch.manual_seed(0)
@@ -276,7 +226,6 @@ def compare_steps(name: str, config: PixelNerfConfig, rounds: int) -> Row:
 
     calls = {str(chunk): lambda side=side: plain_step(side) for chunk, side in plain.items()}
     timings = time_in_turns({**calls, "ours": step}, rounds)
-    ours = timings.pop("ours")
     rays = config.objects * config.rays
 
     def work(chunk: int) -> LayerWork:
@@ -287,8 +236,7 @@ def compare_steps(name: str, config: PixelNerfConfig, rounds: int) -> Row:
     return make_row(
         f"step of {name}, {config.objects} objects, {views} view{'s' * (views > 1)}, {rays} rays",
         rays,
-        {int(chunk): timing for chunk, timing in timings.items()},
-        ours,
+        timings,
         work,
     )
 
@@ -333,10 +281,10 @@ def main(words: Sequence[str] | None = None) -> None:
     except InputError as error:
         parser.error(str(error))
     if arguments.json:
-        print(json.dumps({"rows": [{**asdict(row), **row.rates} for row in rows]}, indent=2))
+        print(json.dumps({"rows": [row.plain() for row in rows]}, indent=2))
         return
     print(f"{torch.get_num_threads()} threads; alone: the rate of the plain one's products by themselves")
-    print("\n".join([_HEAD, *(row.line() for row in rows)]))
+    print("\n".join([f"{HEAD}{'alone':>8}", *(row.line() for row in rows)]))
 
 
 def load_method(run: Path | None, preset: str) -> tuple[str, PixelNerf]:

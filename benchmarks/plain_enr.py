@@ -18,8 +18,10 @@ _TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
-def normalised(channels: int) -> list[nn.Module]:
-    """Group normalisation and activation."""
+def normalised(channels: int, kind: str, in_place: bool = True) -> list[nn.Module]:
+    """Normalisation, by groups or none, and activation."""
+    if kind == "none":
+        return [nn.Identity(), nn.LeakyReLU(0.2, in_place)]
     limits = ((8, 1), (32, 2), (64, 4), (128, 8), (256, 16))
     groups = next((groups for below, groups in limits if channels < below), 32)
     return [nn.GroupNorm(groups, channels), nn.LeakyReLU(0.2, inplace=True)]
@@ -40,16 +42,16 @@ class Stack(nn.Module):
 class Residual(nn.Module):
     """x and what three convolutions add to it, each behind normalisation and activation."""
 
-    def __init__(self, dimensions: int, channels: int):
+    def __init__(self, dimensions: int, channels: int, kind: str):
         super().__init__()
         convolution = _CONVOLUTIONS[dimensions]
         self.residual_layers = Stack(
             [
-                *normalised(channels),
+                *normalised(channels, kind, in_place=False),
                 convolution(channels, channels, 1, bias=False),
-                *normalised(channels),
+                *normalised(channels, kind),
                 convolution(channels, channels, 3, padding=1, bias=False),
-                *normalised(channels),
+                *normalised(channels, kind),
                 convolution(channels, channels, 1, bias=False),
             ]
         )
@@ -60,26 +62,31 @@ class Residual(nn.Module):
 
 
 def res_net(
-    dimensions: int, inputs: int, channels: Sequence[int], strides: Sequence[int], outputs: int | None = None
+    dimensions: int,
+    inputs: int,
+    channels: Sequence[int],
+    strides: Sequence[int],
+    kind: str,
+    outputs: int | None = None,
 ) -> Stack:
     """A 1x1 convolution, then blocks of stride 1 (residual), 2 (halves sides) or -2 (doubles them)."""
     layers: list[nn.Module] = [_CONVOLUTIONS[dimensions](inputs, channels[0], 1)]
     for before, count, stride in zip((channels[0], *channels), channels, strides, strict=False):
         if stride == 1:
-            layers.append(Residual(dimensions, count))
+            layers.append(Residual(dimensions, count, kind))
         else:
-            kind = (_CONVOLUTIONS if stride == 2 else _TRANSPOSED)[dimensions]
-            layers += [kind(before, count, 4, stride=2, padding=1), *normalised(count)]
+            changing = (_CONVOLUTIONS if stride == 2 else _TRANSPOSED)[dimensions]
+            layers += [changing(before, count, 4, stride=2, padding=1), *normalised(count, kind)]
     if outputs is not None:
         layers.append(_CONVOLUTIONS[dimensions](channels[-1], outputs, 1))
     return Stack(layers)
 
 
-def projection(inputs: int, channels: Sequence[int]) -> Stack:
+def projection(inputs: int, channels: Sequence[int], kind: str) -> Stack:
     """1x1 convolutions of pictures; the last is bare."""
     layers: list[nn.Module] = []
     for before, count in zip((inputs, *channels), channels, strict=False):
-        layers += [nn.Conv2d(before, count, 1), *normalised(count)]
+        layers += [nn.Conv2d(before, count, 1), *normalised(count, kind)]
     return Stack(layers[:-2])
 
 
@@ -154,16 +161,16 @@ class PlainNetwork(nn.Module):
     def __init__(self, config: EnrConfig, channels_last: bool):
         super().__init__()
         side, two, three = config.volume_size, config.channels_2d, config.channels_3d
-        lifted = config.channels_inverse_projection
+        lifted, kind = config.channels_inverse_projection, config.normalisation
         self.side, self.channels_last = side, channels_last
-        self.inv_transform_2d = res_net(2, 3, two, config.strides_2d)
-        self.inv_projection = projection(two[-1], lifted)
-        self.inv_transform_3d = res_net(3, lifted[-1] // side, three, config.strides_3d)
+        self.inv_transform_2d = res_net(2, 3, two, config.strides_2d, kind)
+        self.inv_projection = projection(two[-1], lifted, kind)
+        self.inv_transform_3d = res_net(3, lifted[-1] // side, three, config.strides_3d, kind)
         channels, strides = mirror(three, config.strides_3d)
-        self.transform_3d = res_net(3, three[-1], channels, strides)
-        self.projection = projection(channels[-1] * side, config.channels_projection)
+        self.transform_3d = res_net(3, three[-1], channels, strides, kind)
+        self.projection = projection(channels[-1] * side, config.channels_projection, kind)
         channels, strides = mirror(two, config.strides_2d)
-        self.transform_2d = res_net(2, config.channels_projection[-1], channels, strides, 3)
+        self.transform_2d = res_net(2, config.channels_projection[-1], channels, strides, kind, 3)
         self.register_buffer("mask", sphere(side), persistent=False)
         for parameter in self.parameters():
             if parameter.dim() > 2:

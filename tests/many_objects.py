@@ -25,7 +25,8 @@ from sightline.geometry.poses import look_at
 from sightline.methods import registry
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.registry import MethodInfo
-from sightline.runs.record import DataSource, RunRecord
+from sightline.runs.checkpoint import Checkpoint
+from sightline.runs.record import DataSource, RunProgress, RunRecord
 from sightline.runs.run import Run
 from sightline.runs.settings import to_plain
 
@@ -305,3 +306,11 @@ def make_warp_run(warp: MethodInfo, ball_data: Path, tmp_path: Path) -> Callable
         return Run.create(folder, record)
 
     return make
+
+
+def with_weights(run: Run, step: int = 1, blend: float = 0.7) -> Run:
+    """Say that a run of the method is trained."""
+    method = Warp(WarpConfig(blend=blend))
+    checkpoint = Checkpoint("warp", step, {k: v.detach() for k, v in method.state_dict().items()})
+    run.write_checkpoint(checkpoint, progress=RunProgress(step=step, fraction=1.0, finished=True))
+    return run

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from sightline.cli import train as train_command
 from sightline.cli.main import main
+from sightline.methods.registry import get_method_info
 from sightline.runs.run import Run
 from sightline.training.session import TrainOrder, train_run
 from sightline.training.settings import TrainSettings
@@ -117,6 +119,18 @@ def test_resume_starts_a_run_that_does_not_exist(wave, data: Path, tmp_path: Pat
     out = tmp_path / "new"
     assert main(["train", "wave", str(data), "--out", str(out), "--steps", "5", "--resume"]) == 0
     assert Run.open(out).record.progress.step == 5
+
+
+def test_switches_of_a_run_may_be_given_again(wave, data: Path, tmp_path: Path, capsys) -> None:
+    call = ["train", "wave", str(data), "--out", str(tmp_path / "new"), "--steps", "5", "--strict"]
+    assert main(call) == 0
+    assert main([*call, "--resume"]) == 0
+    assert "is finished: 5 steps" in capsys.readouterr().err
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"mirror": true}')
+    for words, mirrored in (([], True), (["--mirror"], True), (["--no-mirror"], False)):
+        parsed = train_command._parse(get_method_info("enr"), ["data", "--config", str(settings), *words])
+        assert parsed.method.mirror is mirrored
 
 
 def test_eval_prints_a_table_and_writes_results(trained: Path, tmp_path: Path, capsys) -> None:

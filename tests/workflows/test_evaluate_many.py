@@ -12,14 +12,12 @@ import pytest
 import torch
 
 import many_objects
-from many_objects import SIZE, Warp, WarpConfig, ball_data, make_warp_run, read_balls, warp, write_balls
+from many_objects import SIZE, Warp, ball_data, make_warp_run, read_balls, warp, with_weights, write_balls
 from sightline.captures import Capture, Collection, open_capture
 from sightline.evaluation import objects as objects_module
 from sightline.evaluation.protocols import SIGHTLINE
 from sightline.foundation.errors import InputError
 from sightline.media.images import read_image
-from sightline.runs.checkpoint import Checkpoint
-from sightline.runs.record import RunProgress
 from sightline.runs.run import Run
 from sightline.workflows.evaluate import evaluate_run
 
@@ -29,13 +27,6 @@ __all__ = ["ball_data", "make_warp_run", "warp"]
 @pytest.fixture
 def trained(make_warp_run: Callable[..., Run]) -> Run:
     return with_weights(make_warp_run())
-
-
-def with_weights(run: Run, step: int = 1, blend: float = 0.7) -> Run:
-    method = Warp(WarpConfig(blend=blend))
-    checkpoint = Checkpoint("warp", step, {k: v.detach() for k, v in method.state_dict().items()})
-    run.write_checkpoint(checkpoint, progress=RunProgress(step=step, fraction=1.0, finished=True))
-    return run
 
 
 def picture(capture, index: int) -> torch.Tensor:

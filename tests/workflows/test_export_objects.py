@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from many_objects import RADIUS, Warp, WarpConfig, ball_data, make_warp_run, warp
+from many_objects import RADIUS, Warp, ball_data, make_warp_run, warp, with_weights
 from sightline.foundation.errors import InputError
-from sightline.runs.checkpoint import Checkpoint
-from sightline.runs.record import RunProgress
 from sightline.runs.run import Run
 from sightline.workflows.export import export_run
 from small_method import data, make_run, wave
@@ -20,10 +18,7 @@ __all__ = ["ball_data", "data", "make_run", "make_warp_run", "warp", "wave"]
 
 @pytest.fixture
 def trained(make_warp_run: Callable[..., Run]) -> Run:
-    run = make_warp_run()
-    checkpoint = Checkpoint("warp", 1, {k: v.detach() for k, v in Warp(WarpConfig()).state_dict().items()})
-    run.write_checkpoint(checkpoint, progress=RunProgress(step=1, fraction=1.0, finished=True))
-    return run
+    return with_weights(make_warp_run(), blend=0.5)
 
 
 def test_points_of_an_object_from_its_sources(trained: Run, tmp_path: Path) -> None:

@@ -12,20 +12,18 @@ from many_objects import (
     RADIUS,
     SIZE,
     Warp,
-    WarpConfig,
     ball,
     ball_data,
     cameras_of,
     make_warp_run,
     ring,
     warp,
+    with_weights,
 )
 from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
 from sightline.media.images import read_image
 from sightline.methods.base import Method
-from sightline.runs.checkpoint import Checkpoint
-from sightline.runs.record import RunProgress
 from sightline.runs.run import Run
 from sightline.workflows.api import load
 from sightline.workflows.render import render_run
@@ -38,10 +36,7 @@ __all__ = ["ball_data", "data", "make_run", "make_warp_run", "warp", "wave"]
 
 @pytest.fixture
 def trained(make_warp_run: Callable[..., Run]) -> Run:
-    run = make_warp_run()
-    checkpoint = Checkpoint("warp", 1, {k: v.detach() for k, v in Warp(WarpConfig()).state_dict().items()})
-    run.write_checkpoint(checkpoint, progress=RunProgress(step=1, fraction=1.0, finished=True))
-    return run
+    return with_weights(make_warp_run(), blend=0.5)
 
 
 def angles(cameras, up=(0.0, 0.0, 1.0)) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,9 @@ import tyro
 Parsed = TypeVar("Parsed")
 
 Flat = tyro.conf.OmitArgPrefixes
-JsonFlag = Annotated[bool, tyro.conf.arg(help="print the result as JSON on stdout")]
+OneWay = tyro.conf.FlagCreatePairsOff
+"""of switches that can only be changed from what they usually are"""
+JsonFlag = OneWay[Annotated[bool, tyro.conf.arg(help="print the result as JSON on stdout")]]
 Data = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA", help="folder or file of the data")]
 RunFolder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", help="run folder")]
 
@@ -18,17 +20,23 @@ Files = Annotated[tuple[tuple[Path, ...], ...], tyro.conf.UseAppendAction]
 Texts = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
 """values after a flag that may be given again: --photo a.jpg b.jpg --photo c.jpg"""
 
-_STYLE = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes, tyro.conf.HelptextFromCommentsOff)
+_STYLE = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.HelptextFromCommentsOff)
 
 
-def parse(kind: type[Parsed], arguments: Sequence[str], *, program: str, description: str) -> Parsed:
-    """Parse arguments into the dataclass `kind`, whose field docstrings are the help; errors exit with 2."""
+def parse(
+    kind: type[Parsed], arguments: Sequence[str], *, program: str, description: str, both_ways: bool = False
+) -> Parsed:
+    """Parse arguments into the dataclass `kind`, whose field docstrings are the help; errors exit with 2.
+
+    Args:
+        both_ways: switches have two flags, --x and --no-x, where they are not `OneWay`.
+    """
     return tyro.cli(
         kind,
         prog=f"sightline {program}",
         description=description,
         args=list(arguments),
-        config=_STYLE,
+        config=_STYLE if both_ways else (OneWay, *_STYLE),
     )
 
 

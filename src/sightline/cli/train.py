@@ -47,6 +47,8 @@ def _parse(info: MethodInfo, arguments: list[str]) -> Any:
         arguments,
         program=f"train {info.name}",
         description=f"{info.summary}. Presets: {', '.join(info.presets) or 'none'}.",
+        # What a preset, a file or the run says already may be said again.
+        both_ways=True,
     )
 
 

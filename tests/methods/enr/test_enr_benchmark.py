@@ -7,6 +7,7 @@ import pytest
 import torch
 from benchmarks import enr_speed
 from benchmarks.enr_curve import measure_curve
+from benchmarks.layer_work import LayerWork
 from benchmarks.plain_enr import Plain, motions, move, ssim
 from enr_cases import made_collection, small_config
 from enr_golden import (
@@ -125,6 +126,7 @@ def small_method(**changes) -> Enr:
         {},
         {"loss": "l2", "image_size": 32},
         {"interpolation": "nearest", "ssim_weight": 0.0},
+        {"normalisation": "none", "loss": "l2"},
         {"channels_2d": (40, 72, 72), "channels_3d": (16, 32, 32, 12), "learning_rate": 1e-3},
     ],
 )
@@ -158,20 +160,27 @@ def test_plain_and_enr_agree(changes, channels_last):
 
 def test_operations_are_two_for_each_multiplication():
     layers = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ConvTranspose2d(5, 2, 4, stride=2, padding=1))
-    counted = enr_speed.count_operations(layers, lambda: layers(torch.zeros(2, 3, 8, 8)))
-    assert counted == 2 * 2 * 8 * 8 * (3 * 5 * 9 + 5 * 2 * 16)
+    x = torch.zeros(2, 3, 8, 8)
+    first, second = 2 * 2 * 8 * 8 * 3 * 5 * 9, 2 * 2 * 8 * 8 * 5 * 2 * 16
+    assert LayerWork(layers, lambda: layers(x)).operations == first + second
+    # The picture needs no gradient.
+    assert LayerWork(layers, lambda: layers(x), backward=True).operations == 2 * first + 3 * second
+    volume = nn.Conv3d(2, 3, 2)
+    counted = LayerWork(volume, lambda: volume(torch.zeros(1, 2, 4, 4, 4)))
+    assert counted.operations == 2 * 3**3 * 2 * 3 * 8
+    assert counted.gflops(0.0) > 0
 
 
 def test_the_sides_of_the_benchmark_do_the_same():
     config = small_config()
     step = enr_speed.compare_steps("small", config, rounds=1)
     assert step.difference < 1e-5
-    assert step.pictures == 4
+    assert step.count == 4
     views = enr_speed.compare_views("small", config, 3, rounds=1)
     assert [row.name for row in views] == ["small, 3 views", "small, 3 views, plain keeps the volume"]
     assert max(row.difference for row in views) < 1e-4
     for row in (step, *views):
-        assert row.rates["pictures_per_second"] == pytest.approx(row.pictures / row.seconds)
+        assert row.rates["per_second"] == pytest.approx(row.count / row.seconds)
         assert row.rates["ratio"] == pytest.approx(row.plain_seconds / row.seconds)
     published, kept = (row.plain_gflops * row.plain_seconds for row in views)
     assert 1.2 * kept < published < 5 * kept
@@ -191,7 +200,7 @@ def test_the_benchmark_prints_json(monkeypatch, capsys):
     monkeypatch.setitem(PRESETS, "tiny", {name: shape[name] for name in shape if name != "batch_size"})
     enr_speed.main(["--preset", "tiny", "--views", "tiny", "--batch", "2", "--rounds", "1", "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert [(row["name"], row["pictures"]) for row in found["rows"]] == [
+    assert [(row["name"], row["count"]) for row in found["rows"]] == [
         ("step of tiny, 2 pictures", 2),
         ("tiny, 1 view", 1),
         ("tiny, 1 view, plain keeps the volume", 1),

@@ -14,14 +14,16 @@ from sightline.captures import Capture, Collection, CollectionObject, ImageStore
 from sightline.foundation.cache import UnavailableError
 from sightline.foundation.errors import InputError, inform, warn
 from sightline.geometry import Cameras
+from sightline.kernels.warm import compile_operations
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.pixelnerf.batches import BatchMaker, OpenedObjects, PixelNerfBatch
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.frame import Frame, find_frame, published_frame
-from sightline.methods.pixelnerf.network import PixelNerfNetwork
+from sightline.methods.pixelnerf.network import PixelNerfNetwork, layer_type
 from sightline.methods.pixelnerf.scene import PixelNerfScene
 from sightline.methods.pixelnerf.tracing import Chance, Pass, SampleCounts, Tracer
 from sightline.methods.pixelnerf.views import as_sources, load_views
+from sightline.networks.fused_adam import fused_adam
 
 _LOOKED_AT = 8
 """objects that the frame is found from"""
@@ -74,7 +76,14 @@ class PixelNerf(Method):
         return SampleCounts.at(self.config, count)
 
     def warm_up(self) -> None:
-        """Fetch ImageNet weights where the configuration wants them; go on without, with a warning."""
+        """Compile the kernels, and fetch ImageNet weights where they are wanted.
+
+        It goes on without those, with a warning.
+        """
+        if next(self.parameters()).device.type == "cpu":
+            compile_operations("feature_maps")
+            if layer_type(self.config) == torch.bfloat16:
+                compile_operations("feature_maps", dtype=np.uint16)
         if not self.config.imagenet:
             return
         for encoder in (self.network.encoder, self.network.global_encoder):
@@ -146,7 +155,7 @@ class PixelNerf(Method):
         """Adam on all parameters that the configuration trains."""
         config = self.config
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.Adam(trained, lr=config.learning_rate)
+        optimiser = fused_adam(trained, lr=config.learning_rate)
 
         def schedule(progress: Progress) -> float:
             return config.decay_rate ** (progress.step / config.decay_span)

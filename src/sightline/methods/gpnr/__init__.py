@@ -1,0 +1,1 @@
+"""GPNR: views by transformers over patches along epipolar lines (Suhail et al. 2022)."""

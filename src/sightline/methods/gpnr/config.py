@@ -1,0 +1,88 @@
+"""Settings of `gpnr`, and what the command line knows of it without loading torch."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sightline.foundation.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpnrConfig:
+    """Transformers over what source views show of a ray: across views, along the ray, across views again."""
+
+    # What a ray sees.
+    sources: int = 10
+    """source views of a target: the nearest ones"""
+    samples: int = 127
+    """points along a ray"""
+    spacing: Literal["distance", "inverse"] = "distance"
+    """even in distance or in its inverse"""
+    patch_features: tuple[int, ...] = (32,)
+    """channels of the convolutions that read a patch, one after the other; what all of them give is used"""
+    patch_size: int = 11
+    """pixels on a side of their windows"""
+    imagenet_colours: bool = False
+    """bring colours to ImageNet's mean and deviation first"""
+    ray_frequencies: int = 10
+    """of the code of Pluecker coordinates"""
+    point_frequencies: int = 10
+    """of the code of points in the ray's frame"""
+    encoding: Literal["positional", "identity"] = "positional"
+    """identity: no sines, the coordinates alone"""
+    pixel_centre: float = 0.5
+    """where in a pixel its ray passes; 0 as published"""
+    faithful: bool = False
+    """compute as the published program does: frames scaled by squared lengths, translations between cameras
+    that change with the world's frame, and samples outside of a picture or behind its camera that count as
+    pixels of its border. Else these are left out of attention, and both are what the paper means"""
+
+    # The networks.
+    width: int = 256
+    """of all tokens"""
+    heads: int = 1
+    """of attention"""
+    hidden_width: int = 256
+    """of the layers' perceptrons"""
+    epipolar_layers: int = 8
+    """across the views of one depth, and as many along the ray"""
+    view_layers: int = 8
+    """across the views of a ray"""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no network can be made of."""
+        counts = ("sources", "samples", "patch_size", "width", "heads", "hidden_width")
+        for name in (*counts, "epipolar_layers", "view_layers"):
+            if getattr(self, name) < 1:
+                raise InputError(f"It must be 1 or above, not {getattr(self, name)}", where=_flag(name))
+        for name in ("ray_frequencies", "point_frequencies"):
+            if getattr(self, name) < 0:
+                raise InputError(f"It must be 0 or above, not {getattr(self, name)}", where=_flag(name))
+        if self.width % self.heads:
+            raise InputError(f"{self.heads} heads cannot share a width of {self.width}", where="--heads")
+        if not self.patch_features or min(self.patch_features) < 1:
+            raise InputError("It must hold numbers of 1 and above", where="--patch-features")
+        if not self.patch_size % 2:
+            raise InputError(
+                f"It must be odd, not {self.patch_size}: a patch has a middle", where="--patch-size"
+            )
+        if not 0 <= self.pixel_centre < 1:
+            raise InputError(f"It must be from 0 to below 1, not {self.pixel_centre}", where="--pixel-centre")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+_PUBLISHED: dict[str, Any] = {"ray_frequencies": 4, "pixel_centre": 0.0, "faithful": True}
+PRESETS: dict[str, dict[str, Any]] = {
+    "readme": _PUBLISHED,
+    "reduced": {
+        **_PUBLISHED,
+        "samples": 31,
+        "patch_features": (16,),
+        "width": 64,
+        "hidden_width": 64,
+        "epipolar_layers": 2,
+        "view_layers": 2,
+    },
+}
