@@ -14,7 +14,8 @@ from sightline.captures.image_store import ImageStore
 from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras, Similarity
 from sightline.geometry.ndc import from_ndc_points, ndc_depth, ndc_points, ndc_rays
-from sightline.methods.nerf.frame import Frame, choose_kind, find_frame, view_bounds
+from sightline.methods.depth_bounds import view_bounds
+from sightline.methods.nerf.frame import Frame, choose_kind, find_frame
 
 DOUBLE = {"dtype": torch.float64}
 
@@ -125,7 +126,7 @@ def test_depths_come_from_points_where_the_capture_has_none() -> None:
     x, y = (axis.ravel() for axis in np.meshgrid(grid, grid))
     points = np.stack([x, y, np.where(np.arange(400) % 2, -5.0, -6.0)], -1)
     capture = replace(capture, points=Points(points, np.zeros((400, 3), np.uint8)))
-    near, far = view_bounds(capture, small_config())
+    near, far = view_bounds(capture)
     torch.testing.assert_close(near, torch.full((9,), 5.0, **DOUBLE))
     torch.testing.assert_close(far, torch.full((9,), 6.0, **DOUBLE))
     assert find_frame(capture, small_config()).to_model.scale == pytest.approx(1 / (0.75 * 5))
@@ -134,14 +135,14 @@ def test_depths_come_from_points_where_the_capture_has_none() -> None:
 def test_depths_are_guessed_from_the_cameras_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     capture = ball_capture(background="photo")
     with caplog.at_level("WARNING", "sightline"):
-        near, far = view_bounds(capture, small_config())
+        near, far = view_bounds(capture)
     assert "guessed" in caplog.text
     torch.testing.assert_close(near, torch.full((12,), 0.8, **DOUBLE))
     torch.testing.assert_close(far, torch.full((12,), 16.0, **DOUBLE))
 
 
 def test_given_depths_go_before_all_others() -> None:
-    near, far = view_bounds(wall_capture(), small_config(near=2.0, far=9.0))
+    near, far = view_bounds(wall_capture(), 2.0, 9.0)
     assert (near.unique().tolist(), far.unique().tolist()) == ([2.0], [9.0])
     frame = find_frame(wall_capture(), small_config("nerf_pl", scene="surround", near=2.0, far=9.0))
     assert (frame.near, frame.far) == pytest.approx((4 / 3, 6.0))

@@ -36,6 +36,13 @@ class GpnrConfig:
     that change with the world's frame, and samples outside of a picture or behind its camera that count as
     pixels of its border. Else these are left out of attention, and both are what the paper means"""
 
+    near: float | None = None
+    """where rays begin, in units of the data; as its bounds, points or cameras say where not given"""
+    far: float | None = None
+    """where they end"""
+    unit: Literal["far", "near"] = "far"
+    """what scenes are scaled by: their farthest depth, or 3/4 of their nearest"""
+
     # The networks.
     width: int = 256
     """of all tokens"""
@@ -48,10 +55,37 @@ class GpnrConfig:
     view_layers: int = 8
     """across the views of a ray"""
 
+    # Training.
+    rays: int = 4096
+    """of a step, of all processes together"""
+    neighbours: int = 20
+    """nearest views of which the sources of a step are drawn"""
+    scene_steps: int = 1
+    """steps after which another scene is drawn"""
+    train_chunk: int | None = None
+    """rays that are held at a time: all others are computed twice; all at once where not given"""
+    learning_rate: float = 2e-3
+    """of AdamW"""
+    warm_up: int = 2500
+    """first steps, in which the rate rises from 0"""
+    schedule: Literal["linear", "cosine", "step"] = "linear"
+    """how the rate falls to 0 then; step: it is halved again and again"""
+    halve_every: int = 50_000
+    """steps, with the schedule step"""
+    weight_decay: float = 0.0
+    """of AdamW, and of the squares of weights in the loss"""
+
+    # Memory and time.
+    layer_precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """number format of the transformers' products; auto: bfloat16 where the device multiplies it fast"""
+    ray_chunk: int = 64
+    """rays at a time in rendering"""
+
     def __post_init__(self) -> None:
         """Refuse settings that no network can be made of."""
-        counts = ("sources", "samples", "patch_size", "width", "heads", "hidden_width")
-        for name in (*counts, "epipolar_layers", "view_layers"):
+        counts = ("sources", "samples", "patch_size", "width", "heads", "hidden_width", "epipolar_layers")
+        counts += ("view_layers", "rays", "neighbours", "scene_steps", "halve_every", "ray_chunk")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise InputError(f"It must be 1 or above, not {getattr(self, name)}", where=_flag(name))
         for name in ("ray_frequencies", "point_frequencies"):
@@ -73,7 +107,14 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-_PUBLISHED: dict[str, Any] = {"ray_frequencies": 4, "pixel_centre": 0.0, "faithful": True}
+_PUBLISHED: dict[str, Any] = {
+    "ray_frequencies": 4,
+    "pixel_centre": 0.0,
+    "faithful": True,
+    "scene_steps": 500,
+    "learning_rate": 3e-4,
+    "warm_up": 5000,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "readme": _PUBLISHED,
     "reduced": {

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.captures import Capture, Points
-from sightline.foundation.errors import InputError, warn
-from sightline.geometry import Cameras, Similarity, axes_meet, focus_point
+from sightline.captures import Capture
+from sightline.foundation.errors import InputError
+from sightline.geometry import Cameras, Similarity
 from sightline.geometry.ndc import from_ndc_points
 from sightline.geometry.treatments import capture_layout, depth_range, treat
+from sightline.methods.depth_bounds import looked_at, view_bounds
 from sightline.methods.nerf.config import NerfConfig
 
 Kind = Literal["bounded", "forward", "surround"]
@@ -23,10 +24,6 @@ _CLASSIC_DISTANCE = (3.0, 5.0)
 _CLASSIC_RANGE = (2.0, 6.0)
 # Other objects are brought to this distance.
 _DISTANCE = 4.0
-# Depths of a scene of which the cameras alone are known, in distances from what they look at.
-_GUESSED = (0.2, 4.0)
-# Points of the sparse model that may be nearer than near, or farther than far, in a view.
-_STRAY = (0.001, 0.999)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +110,7 @@ def choose_kind(capture: Capture) -> Kind:
 def _bounded(capture: Capture, config: NerfConfig) -> Frame:
     """An object: the data's own frame where its range is known, else one with the cameras 4 units away."""
     cameras = capture.cameras
-    focus, distances = _looked_at(cameras)
+    focus, distances = looked_at(cameras)
     given = config.near is not None and config.far is not None
     to_model = Similarity.identity()
     if given:
@@ -150,7 +147,7 @@ def _forward(capture: Capture, config: NerfConfig) -> Frame:
             where="--scene forward",
             fix="Use --scene surround, or --scene bounded for an object before a plain background",
         )
-    nears, fars = view_bounds(capture, config)
+    nears, fars = view_bounds(capture, config.near, config.far)
     treated = treat("recentre", cameras.c2w, nears, fars)
     scale = (
         float(2 * cameras.fx[0] / cameras.width[0]),
@@ -165,73 +162,14 @@ def _forward(capture: Capture, config: NerfConfig) -> Frame:
 
 def _surround(capture: Capture, config: NerfConfig) -> Frame:
     """Recentred and scaled, or the cameras on a unit sphere; world rays over the range of depths."""
-    nears, fars = view_bounds(capture, config)
+    nears, fars = view_bounds(capture, config.near, config.far)
     treated = treat(config.surround_poses, capture.cameras.c2w, nears, fars)
     near, far = depth_range(treated.near, treated.far, config.surround_range)
     near, far = _override(config, near, far, treated.similarity.scale)
-    focus, distances = _looked_at(capture.cameras)
+    focus, distances = looked_at(capture.cameras)
     half = min(float(distances.median()), far / treated.similarity.scale)
     bounds = _corners(torch.stack([focus - half, focus + half]))
     return Frame("surround", treated.similarity, near, far, None, bounds)
-
-
-def view_bounds(capture: Capture, config: NerfConfig) -> tuple[Tensor, Tensor]:
-    """Depths (n,) of the nearest and farthest matter of each view, in units of the data.
-
-    They are the given ones, else the capture's, else those of its sparse points, else guessed from how far
-    the cameras are from what they all look at, with a warning.
-
-    Raises:
-        InputError: nothing tells, or what is given is not above 0.
-    """
-    if config.near is not None and config.far is not None:
-        if not config.near > 0:
-            raise InputError(
-                "The size of the scene follows from where it is nearest to the cameras, and that is given as "
-                f"{config.near:g}",
-                where="--near",
-                fix="Give a --near above 0, in units of the data, or leave --near and --far away",
-            )
-        return _same_for_all(capture, config.near, config.far)
-    if capture.near is not None and capture.far is not None:
-        return torch.from_numpy(capture.near), torch.from_numpy(capture.far)
-    if capture.points is not None and len(capture.points):
-        return _bounds_of_points(capture, capture.points)
-    if not axes_meet(capture.cameras.c2w):
-        raise InputError(
-            "It is not known how near and far the scene is: the capture has neither depths nor points",
-            where=capture.path,
-            fix="Give --near and --far in units of the data, or open a COLMAP model or poses_bounds.npy",
-        )
-    _, distances = _looked_at(capture.cameras)
-    near, far = _GUESSED[0] * float(distances.min()), _GUESSED[1] * float(distances.max())
-    warn(
-        f"The capture does not say how near and far its scene is: depths from {near:.3g} to {far:.3g} are "
-        "guessed from the cameras. Give --near and --far, in units of the data, where you know better"
-    )
-    return _same_for_all(capture, near, far)
-
-
-def _same_for_all(capture: Capture, near: float, far: float) -> tuple[Tensor, Tensor]:
-    like = torch.ones(len(capture), dtype=torch.float64)
-    return near * like, far * like
-
-
-def _bounds_of_points(capture: Capture, sparse: Points) -> tuple[Tensor, Tensor]:
-    points = torch.from_numpy(sparse.positions)
-    rows = []
-    for view in range(len(capture)):
-        seen = capture.cameras.sees(points, view)
-        if int(seen.sum()) < 2:
-            continue
-        _, depth = capture.cameras.project(points[seen], view)
-        rows.append(torch.quantile(depth.double(), torch.tensor(_STRAY, dtype=torch.float64)))
-    if not rows:
-        raise InputError("No view sees any of the capture's points", where=capture.path)
-    # What a view without points sees is taken to be as far as what the others do.
-    near, far = torch.stack(rows).unbind(-1)
-    count = len(capture) - len(rows)
-    return torch.cat([near, near.min().expand(count)]), torch.cat([far, far.max().expand(count)])
 
 
 def _override(config: NerfConfig, near: float, far: float, scale: float) -> tuple[float, float]:
@@ -239,12 +177,6 @@ def _override(config: NerfConfig, near: float, far: float, scale: float) -> tupl
         near if config.near is None else config.near * scale,
         far if config.far is None else config.far * scale,
     )
-
-
-def _looked_at(cameras: Cameras) -> tuple[Tensor, Tensor]:
-    """The point that the optical axes meet nearest, and the cameras' distances from it."""
-    focus = focus_point(cameras.c2w).double()
-    return focus, (cameras.centres.double() - focus).norm(dim=-1)
 
 
 def _within(distances: Tensor, limits: tuple[float, float]) -> bool:

@@ -1,0 +1,157 @@
+"""The method `gpnr`: views of unseen scenes from nearby photos (Suhail et al. 2022)."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from sightline.captures import Capture, Collection
+from sightline.foundation.errors import InputError, warn
+from sightline.geometry import Cameras
+from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
+from sightline.methods.gpnr.batches import GpnrBatch, RayMaker, TrainingScene
+from sightline.methods.gpnr.config import GpnrConfig
+from sightline.methods.gpnr.network import GpnrNetwork, Seen
+from sightline.methods.gpnr.precision import reduced
+from sightline.methods.gpnr.scene import GpnrScene, split_rays
+from sightline.methods.gpnr.views import SceneViews
+
+_BETAS, _EPSILON = (0.9, 0.98), 1e-9
+
+
+class Gpnr(Method):
+    """Many scenes, each seen in the photos that are nearest to a camera."""
+
+    name: ClassVar[str] = "gpnr"
+    usual_sources: ClassVar[int | None] = None
+    usual_path: ClassVar[str] = "spiral"
+    config: GpnrConfig
+
+    def __init__(self, config: GpnrConfig):
+        super().__init__(config)
+        self.network = GpnrNetwork(config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.network.colour.weight.device
+
+    def prepare(self, data: Capture | Collection) -> list[TrainingScene]:
+        """Bring the training scenes to the network's frame.
+
+        Raises:
+            InputError: no scene, one with less than two training views, or one that cannot be taken.
+        """
+        captures = [data] if isinstance(data, Capture) else [entry.open() for entry in data.split("train")]
+        scenes = []
+        for capture in captures:
+            members = capture.splits.get("train") or tuple(range(len(capture)))
+            if len(members) < 2:
+                warn(f"{capture.name} has {len(members)} training views and is left out: it takes two")
+                continue
+            scenes.append(TrainingScene(SceneViews.of(capture, self.config), tuple(members)))
+        if not scenes:
+            raise InputError("There is no scene to learn from", where=data.path)
+        fewest = min(len(scene.members) for scene in scenes) - 1
+        if fewest < self.config.sources:
+            warn(
+                f"Scenes with fewer than {self.config.sources + 1} training views are seen from all but one "
+                f"of them; the smallest from {fewest}"
+            )
+        return scenes
+
+    def batches(
+        self, prepared: Sequence[TrainingScene], generator: torch.Generator, rank: int = 0, world: int = 1
+    ) -> RayMaker:
+        """Rays of one picture at a time; see `RayMaker`."""
+        share = self.config.rays // world + (rank < self.config.rays % world)
+        return RayMaker(prepared, self.config, max(1, share), generator)
+
+    def forward(self, batch: GpnrBatch, progress: Progress) -> dict[str, Tensor]:
+        """Compare the colours of rays, and the mixed colours of their sources, with what a photo shows."""
+        seen = self._see(batch.to(self.device))
+        truth = batch.colours.to(self.device)
+        difference, mixed = (torch.mean((found - truth) ** 2) for found in (seen.rgb, seen.mixed))
+        loss = difference + mixed
+        if self.config.weight_decay:
+            squares = sum(value.square().sum() for value in self.parameters() if value.dim() > 1)
+            loss = loss + 0.5 * self.config.weight_decay * squares
+        return {
+            "loss": loss,
+            "psnr": -10 * torch.log10(difference.detach()),
+            "mixed_psnr": -10 * torch.log10(mixed.detach()),
+            "rays": torch.tensor(float(len(truth))),
+        }
+
+    def _see(self, batch: GpnrBatch) -> Seen:
+        """Compute the colours of a batch; parts that do not fit into memory together, computed twice."""
+        features = self.network.patches(batch.pictures)
+        parts = split_rays(batch.rays, self.config.train_chunk or len(batch.rays.origins))
+        found = []
+        for part in parts:
+
+            def compute(described: Tensor, part: Any = part) -> tuple[Tensor, Tensor]:
+                evidence = self.network.look(part, batch.cameras, described)
+                with reduced(self.config, self.device):
+                    seen = self.network(evidence)
+                return seen.rgb, seen.mixed
+
+            if len(parts) == 1:
+                found.append(compute(features))
+            else:
+                found.append(checkpoint(compute, features, use_reentrant=False))
+        rgb, mixed = (torch.cat(column) for column in zip(*found, strict=True))
+        empty = rgb.new_zeros(len(rgb), 0)
+        return Seen(rgb, mixed, empty, empty[..., None], empty[..., None])
+
+    def optimisers(self) -> list[Optimisation]:
+        """AdamW; its rate rises, and falls in one of three ways."""
+        config = self.config
+        adam = torch.optim.AdamW(
+            self.parameters(),
+            lr=config.learning_rate,
+            betas=_BETAS,
+            eps=_EPSILON,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        return [Optimisation(adam, lambda progress: rate_at(progress, config))]
+
+    @torch.no_grad()
+    def encode(self, views: Capture | None = None) -> Scene:
+        """See a scene in posed photos; any number of them, of one size."""
+        if views is None or not len(views):
+            raise InputError("gpnr sees a scene in posed photos", fix="Give --sources")
+        return GpnrScene(self.network, SceneViews.of(views, self.config), self.config)
+
+    def render(
+        self,
+        scene: Scene,
+        camera: Cameras,
+        *,
+        background: Float[Tensor, "3"] | None = None,
+        chunk: int | None = None,
+    ) -> Rendering:
+        """See `Method.render`; the photos' own background is seen."""
+        assert isinstance(scene, GpnrScene)
+        return scene.render(camera, chunk)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing of the data shapes the module."""
+
+
+def rate_at(progress: Progress, config: GpnrConfig) -> float:
+    """Give the part of the learning rate of a step: it rises evenly from 0, and falls by the schedule."""
+    warm, step = config.warm_up, progress.step
+    if step < warm:
+        return step / warm
+    if config.schedule == "step":
+        return 0.5 ** ((step - warm) // config.halve_every)
+    # Part of the training that the rise took.
+    risen = warm * progress.fraction / step if step else 0.0
+    left = (1 - progress.fraction) / (1 - risen) if risen < 1 else 0.0
+    return left if config.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * (1 - left)))
