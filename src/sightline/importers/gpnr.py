@@ -114,6 +114,7 @@ def read(files: Sequence[SourceFile]) -> Reading:
         preset="reduced" if settings["width"] == 64 else "readme",
         weights=partial(_weights, tensors, file.path),
         settings=settings,
+        exact={"layer_precision": "float32"},
         fixed=frozenset(settings),
         told=("samples", "sources"),
         step=as_step(file.content.get("step")),

@@ -21,6 +21,7 @@ _SOURCES = {
     "krrish94": "sightline.importers.krrish94",
     "enr": "sightline.importers.enr",
     "pixelnerf": "sightline.importers.pixelnerf",
+    "gpnr": "sightline.importers.gpnr",
 }
 SOURCE_NAMES = tuple(_SOURCES)
 _SHOWN_KEYS = 6

@@ -70,6 +70,7 @@ _BUILT_IN = {
     "nerf": "sightline.methods.nerf.config:INFO",
     "pixelnerf": "sightline.methods.pixelnerf.config:INFO",
     "enr": "sightline.methods.enr.config:INFO",
+    "gpnr": "sightline.methods.gpnr.config:INFO",
 }
 
 _registry: Registry[MethodInfo] = Registry("method", ENTRY_POINTS, _BUILT_IN)

@@ -1,6 +1,5 @@
 """Transformer layers with normalisation after each part (Vaswani et al. 2017, section 3.1)."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -81,14 +80,8 @@ def transformer(
     x: Float[Tensor, "*batch tokens width"],
     skip: int = 0,
     seen: Bool[Tensor, "*batch tokens"] | None = None,
-    call: Callable[..., Tensor] | None = None,
 ) -> Float[Tensor, "*batch kept width"]:
-    """Apply layers one after the other; only the last one leaves out the first `skip` tokens.
-
-    Args:
-        call: applies a layer to its arguments, where that is not done directly.
-    """
+    """Apply layers one after the other; only the last one leaves out the first `skip` tokens."""
     for number, layer in enumerate(layers):
-        last = skip if number == len(layers) - 1 else 0
-        x = layer(x, last, seen) if call is None else call(layer, x, last, seen)
+        x = layer(x, skip if number == len(layers) - 1 else 0, seen)
     return x

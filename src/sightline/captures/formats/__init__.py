@@ -50,6 +50,7 @@ _BUILT_IN = {
     "nmr-unseen": "sightline.captures.formats.nmr:FORMAT_UNSEEN",
     "dtu": "sightline.captures.formats.dtu:FORMAT",
     "tiny_nerf": "sightline.captures.formats.tiny_nerf:FORMAT",
+    "scenes": "sightline.captures.formats.scenes:FORMAT",
 }
 
 _registry: Registry[Format] = Registry("format", ENTRY_POINTS, _BUILT_IN)

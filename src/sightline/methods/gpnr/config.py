@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sightline.foundation.errors import InputError
+from sightline.methods.registry import MethodInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,4 +127,34 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epipolar_layers": 2,
         "view_layers": 2,
     },
+    # Fewer and narrower layers, fewer samples, and these even in inverse depth.
+    "small": {
+        "sources": 5,
+        "samples": 32,
+        "spacing": "inverse",
+        "patch_features": (16,),
+        "patch_size": 7,
+        "ray_frequencies": 4,
+        "point_frequencies": 6,
+        "width": 64,
+        "hidden_width": 128,
+        "epipolar_layers": 2,
+        "view_layers": 2,
+        "rays": 256,
+        "learning_rate": 1e-3,
+        "warm_up": 200,
+        "ray_chunk": 256,
+    },
 }
+
+INFO = MethodInfo(
+    name="gpnr",
+    summary="transformers over patches along epipolar lines: unseen scenes from nearby photos",
+    paper="Suhail, Esteves, Sigal, Makadia: Generalizable Patch-Based Neural Rendering, ECCV 2022",
+    learns="many scenes",
+    config="sightline.methods.gpnr.config:GpnrConfig",
+    method="sightline.methods.gpnr.method:Gpnr",
+    presets=PRESETS,
+    default_preset="small",
+    default_minutes=90.0,
+)

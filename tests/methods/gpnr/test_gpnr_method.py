@@ -1,0 +1,216 @@
+"""The contract: learning, scenes, what pictures depend on and what not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from gpnr_cases import HEIGHT, WIDTH, plane_capture, plane_collection, small_config
+
+from method_training import Training, stop_and_resume
+from sightline.captures import Capture
+from sightline.foundation.errors import InputError
+from sightline.geometry import Cameras, Similarity
+from sightline.methods.base import Progress
+from sightline.methods.gpnr.config import INFO, PRESETS, GpnrConfig
+from sightline.methods.gpnr.method import Gpnr
+from sightline.methods.gpnr.network import Evidence
+from sightline.methods.gpnr.views import SceneViews, network_cameras, rays_through
+
+
+class GpnrTraining(Training):
+    method_class = Gpnr
+
+
+def start(seed: int, **changes) -> GpnrTraining:
+    return GpnrTraining(plane_collection(), small_config(**changes), seed, steps=300)  # type: ignore[arg-type]
+
+
+def make_method(seed: int = 0, **changes) -> Gpnr:
+    torch.manual_seed(seed)
+    return Gpnr(small_config(**changes)).eval()
+
+
+def sources_of(capture: Capture) -> Capture:
+    return capture.subset(capture.splits["train"])
+
+
+def picture(method: Gpnr, capture: Capture, camera: Cameras) -> torch.Tensor:
+    return method.render(method.encode(sources_of(capture)), camera).rgb
+
+
+def test_it_learns_to_see_scenes_that_it_was_not_shown():
+    training = start(1).advance(300)
+    assert np.mean(training.losses[-20:]) < 0.3 * np.mean(training.losses[:20])
+    capture = plane_capture(2)
+    training.method.eval()
+    (held_out,) = capture.splits["test"]
+    truth = torch.from_numpy(capture.images[held_out]).float() / 255
+    seen = picture(training.method, capture, capture.cameras[held_out])
+    scene = training.method.encode(sources_of(capture))
+    chosen = scene.sources_of(scene.views.c2w[0])  # type: ignore[attr-defined]
+    nearest = scene.views.pictures(chosen).permute(0, 2, 3, 1)  # type: ignore[attr-defined]
+    error = (seen - truth).square().mean()
+    assert error < 0.5 * (nearest[0] - truth).square().mean()
+    assert error < 0.5 * (nearest.mean(0) - truth).square().mean()
+
+
+def test_resuming_gives_the_same_steps():
+    through, resumed = stop_and_resume(start, 6, 8)
+    assert resumed.losses == through.losses[-8:]
+
+
+def test_the_order_of_photos_changes_nothing():
+    method, capture = make_method(), plane_capture(0)
+    views = sources_of(capture)
+    turned = views.subset(list(reversed(range(len(views)))))
+    camera = capture.cameras[4]
+    one, other = (method.render(method.encode(part), camera).rgb for part in (views, turned))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+def test_the_world_may_be_moved(faithful):
+    """The frame is found from the cameras; only the published translations depend on what it is."""
+    method, capture = make_method(faithful=faithful), plane_capture(0)
+    turn = torch.linalg.qr(
+        torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    ).Q
+    moved = Similarity(1.7, turn * torch.linalg.det(turn).sign(), torch.tensor([3.0, -2.0, 5.0]).double())
+    other = replace(
+        capture,
+        cameras=capture.cameras.transformed(moved),
+        near=None if capture.near is None else 1.7 * capture.near,
+        far=None if capture.far is None else 1.7 * capture.far,
+    )
+    one, two = (method.encode(sources_of(part)) for part in (capture, other))
+    first = method.render(one, capture.cameras[4])
+    second = method.render(two, other.cameras[4])
+    torch.testing.assert_close(first.rgb, second.rgb, rtol=0, atol=1e-4)
+    assert first.depth is not None
+    assert second.depth is not None
+    torch.testing.assert_close(1.7 * first.depth, second.depth, rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def test_what_no_source_sees_counts_for_nothing():
+    """Samples beyond the borders of pictures: only the published program takes their pixels for evidence."""
+    capture = plane_capture(0)
+    pose = capture.cameras.c2w[4].clone()
+    pose[0, 3] += 0.8
+    camera = Cameras.create(pose[None], 18.0, width=WIDTH, height=HEIGHT)
+    for faithful in (False, True):
+        method = make_method(faithful=faithful)
+        evidence, seen = evidence_of(method, capture, camera)
+        assert (evidence.seen is None) == faithful
+        noise = torch.rand(evidence.features.shape, generator=torch.Generator().manual_seed(0))
+        other = replace(evidence, features=torch.where(seen[..., None], evidence.features, noise))
+        one, two = method.network(evidence), method.network(other)
+        apart = torch.maximum((one.rgb - two.rgb).abs(), (one.mixed - two.mixed).abs()).amax(1)
+        partly = seen.any((1, 2)) & ~seen.all(2).all(1)
+        assert int(partly.sum()) > 50
+        if faithful:
+            assert float(apart[partly].median()) > 1e-3
+        else:
+            assert float(apart[partly].max()) < 1e-6
+            hidden = ~seen & seen.any(2, keepdim=True)
+            assert float(one.sample_weights[hidden].max()) < 1e-12
+
+
+def evidence_of(method: Gpnr, capture: Capture, camera: Cameras) -> tuple[Evidence, torch.Tensor]:
+    """What sources show along the rays of a camera, and which samples they see."""
+    views = SceneViews.of(capture, method.config)
+    c2w, intrinsics = (value[0] for value in network_cameras(camera, views.frame))
+    rows, columns = torch.meshgrid(torch.arange(HEIGHT), torch.arange(WIDTH), indexing="ij")
+    pixels = torch.stack([columns, rows], -1).view(-1, 2)
+    rays = rays_through(pixels, c2w, intrinsics, (views.near, views.far), 0.5)
+    cameras = views.cameras([0, 1, 2])
+    found = method.network.look(rays, cameras, method.network.patches(views.pictures([0, 1, 2])))
+    corrected = make_method().network
+    seen = corrected.look(rays, cameras, corrected.patches(views.pictures([0, 1, 2]))).seen
+    assert seen is not None
+    return found, seen
+
+
+def test_a_photo_is_not_seen_in_itself():
+    method, capture = make_method(), plane_capture(0)
+    scene = method.encode(capture)
+    for view in (0, 3):
+        chosen = scene.sources_of(scene.views.c2w[view])  # type: ignore[attr-defined]
+        assert view not in chosen
+        assert len(chosen) == 3
+
+
+def test_parts_that_are_computed_twice_give_the_same_gradients():
+    losses, flows = [], []
+    for chunk in (None, 30):
+        method = make_method(train_chunk=chunk)
+        method.train()
+        batches = method.batches(method.prepare(plane_collection()), torch.Generator().manual_seed(0))
+        loss = method(next(batches), Progress(0, 0.0))["loss"]
+        loss.backward()
+        losses.append(loss.item())
+        flows.append([value.grad for value in method.parameters() if value.grad is not None])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for one, other in zip(*flows, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+
+
+def test_bfloat16_is_close_to_float32():
+    capture = plane_capture(0)
+    pictures = [
+        picture(make_method(layer_precision=precision), capture, capture.cameras[4])
+        for precision in ("float32", "bfloat16")
+    ]
+    assert float((pictures[0] - pictures[1]).abs().max()) < 0.03
+
+
+def test_fewer_photos_than_sources_are_enough():
+    method, capture = make_method(), plane_capture(0)
+    scene = method.encode(capture.subset([0, 1]))
+    rendering = method.render(scene, capture.cameras[4])
+    assert tuple(rendering.rgb.shape) == (HEIGHT, WIDTH, 3)
+    assert bool(torch.isfinite(rendering.rgb).all())
+    alone = method.render(method.encode(capture.subset([0])), capture.cameras[0])
+    assert bool(torch.isfinite(alone.rgb).all())
+
+
+def test_depths_are_within_the_scene():
+    method, capture = make_method(), plane_capture(0)
+    rendering = method.render(method.encode(sources_of(capture)), capture.cameras[4], chunk=7)
+    whole = method.render(method.encode(sources_of(capture)), capture.cameras[4])
+    assert rendering.depth is not None
+    assert 1.0 <= float(rendering.depth.min()) <= float(rendering.depth.max()) <= 4.0
+    torch.testing.assert_close(rendering.rgb, whole.rgb, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"patch_size": 4}, "must be odd"),
+        ({"width": 30, "heads": 4}, "4 heads cannot share"),
+        ({"sources": 0}, "--sources"),
+        ({"ray_frequencies": -1}, "--ray-frequencies"),
+        ({"patch_features": ()}, "--patch-features"),
+        ({"pixel_centre": 1.5}, "--pixel-centre"),
+    ],
+)
+def test_settings_that_make_no_sense(changes, message):
+    with pytest.raises(InputError, match=message):
+        GpnrConfig(**changes)
+
+
+def test_data_that_cannot_be_taken():
+    method, capture = make_method(), plane_capture(0)
+    with pytest.raises(InputError, match="from 5 to 4"):
+        method.encode(replace(capture, near=np.full(9, 5.0)))
+    with pytest.raises(InputError, match="posed photos"):
+        method.encode(None)
+    lone = replace(capture, splits={"train": (0,), "val": (), "test": (1,)})
+    with pytest.raises(InputError, match="no scene to learn from"):
+        method.prepare(lone)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_can_be_built(name):
+    assert isinstance(INFO.build_config(name), GpnrConfig)
