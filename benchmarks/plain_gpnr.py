@@ -139,8 +139,12 @@ class PlainNetwork(nn.Module):
             )
         return torch.cat([*found, pictures], 1)
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Colours (rays, 3) and mixed colours of the sources (rays, 3)."""
+    def forward(self, batch: Batch, described: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Colours (rays, 3) and mixed colours of the sources (rays, 3).
+
+        Args:
+            described: what `describe` gives for the pictures, where it was computed already.
+        """
         config = self.config
         rays, views, samples = len(batch.origins), len(batch.pictures), config.samples
         height, width = batch.pictures.shape[-2:]
@@ -155,7 +159,8 @@ class PlainNetwork(nn.Module):
         pixels = pixels.clamp_min(0).minimum(torch.tensor([width - 1.0, height - 1.0])).round()
         number = torch.arange(views)[:, None, None]
         column, row = pixels.long().unbind(-1)
-        features = self.describe(batch.pictures).permute(0, 2, 3, 1)[number, row, column]
+        described = self.describe(batch.pictures) if described is None else described
+        features = described.permute(0, 2, 3, 1)[number, row, column]
         # Frames in which rays run along z.
         target_c2w = torch.linalg.inv(batch.target_w2c)
         d, down = batch.directions, target_c2w[:3, 1].expand_as(batch.directions)
@@ -220,14 +225,14 @@ class Plain:
         )
 
     @torch.no_grad()
-    def render(self, batch: Batch) -> Tensor:
-        """Colours of all rays, some at a time."""
+    def render(self, batch: Batch, described: Tensor) -> Tensor:
+        """Colours of all rays, some at a time; the pictures were described before."""
         found = []
         for origins, directions in zip(
             batch.origins.split(self.chunk), batch.directions.split(self.chunk), strict=True
         ):
             part = Batch(**{**vars(batch), "origins": origins, "directions": directions})
-            found.append(self.network(part)[0])
+            found.append(self.network(part, described)[0])
         return torch.cat(found)
 
     def step(self, batch: Batch, colours: Tensor) -> float:

@@ -28,7 +28,7 @@ class Arguments:
     """of methods that generalise: views that show an object, by number or name (64,104), or each for every
     view in turn"""
     num_sources: int | None = None
-    """as many source views instead, evenly spread"""
+    """as many source views instead, evenly spread; of gpnr: of all, so many nearest ones for each picture"""
     source_list: Path | None = None
     """file that names the source views of each object instead: category object view [view …]"""
     objects: str | None = None
@@ -66,7 +66,7 @@ class Arguments:
     chunk: int | None = None
     """rays at a time; the method's own choice where not given"""
     sampler: Literal["stratified", "occupancy"] | None = None
-    """of nerf: how samples are placed along rays; as in training where not given"""
+    """of nerf and pixelnerf: how samples are placed along rays; as in training where not given"""
     json: Path | None = None
     """write what metrics.json holds to this file too; - prints it instead of the table"""
 

@@ -23,6 +23,7 @@ from sightline.evaluation.object_pictures import ObjectPictures, PicturePlan, wr
 from sightline.evaluation.protocols import DEFAULT_PROTOCOL, get_protocol
 from sightline.evaluation.results import Evaluation, SubjectResult, write_results
 from sightline.evaluation.saved_pictures import SavedPictures
+from sightline.evaluation.scene_baselines import SceneBaselines
 from sightline.evaluation.store import ResultStore
 from sightline.evaluation.tally import Tally
 from sightline.evaluation.views import Background, Subject, background_for
@@ -45,7 +46,7 @@ class ObjectEvaluation:
     method: str
     data: str
     split: str
-    baselines: Baselines
+    baselines: Baselines | SceneBaselines
     protocol: str = DEFAULT_PROTOCOL
     background: str | None = None
     most_sources: int | None = None

@@ -118,6 +118,8 @@ class Method(nn.Module, ABC):
     usual_sources: ClassVar[int | None] = 1
     """of methods that learn many scenes: how many views show an object where nobody says which; None for all
     its training views"""
+    picks_nearest: ClassVar[bool] = False
+    """whether a picture is made from those of the source views alone that are nearest to its camera"""
     most_sources: ClassVar[int | None] = None
     """how many source views `encode` takes at most; None for any number"""
     usual_path: ClassVar[str] = "orbit"
@@ -263,6 +265,19 @@ class Method(nn.Module, ABC):
     def sampler(self) -> str | None:
         """How samples are placed along rays; None where the method has one way."""
         return getattr(self.config, "sampler", None)
+
+    def use_nearest(self, count: int) -> None:
+        """Make pictures from so many source views, the nearest ones, where `picks_nearest`.
+
+        Raises:
+            InputError: the method takes all of its source views, or less than one is asked for.
+        """
+        raise InputError(f"{self.name} sees all source views that it is given", where="--num-sources")
+
+    @property
+    def nearest(self) -> int | None:
+        """How many of the source views a picture is made from; None for all."""
+        return None
 
     @property
     def derived_name(self) -> str | None:

@@ -61,7 +61,8 @@ def evaluate_run(
         sampler: how to place samples along rays, where not as in training.
         sources: of a method that generalises: views that show an object, by number or name with commas, a
             split, or `each` for every view in turn.
-        num_sources: as many views instead, evenly spread.
+        num_sources: as many views instead, evenly spread; of a method that picks the nearest of all views for
+            each picture, how many it picks.
         source_list: a file that names the views of each object instead.
         objects: ids of the objects; all of the split where not given.
         approx: one view of each object, drawn at random, the same one every time.

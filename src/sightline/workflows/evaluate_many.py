@@ -21,6 +21,7 @@ from sightline.evaluation.evaluate import Render
 from sightline.evaluation.objects import ObjectEvaluation, Share, evaluate_objects
 from sightline.evaluation.protocols import DEFAULT_PROTOCOL, get_protocol
 from sightline.evaluation.results import Evaluation
+from sightline.evaluation.scene_baselines import SceneBaselines
 from sightline.evaluation.training_pictures import TrainingPictures
 from sightline.evaluation.views import Background, safe_name
 from sightline.foundation.cache import sha256_of
@@ -100,6 +101,10 @@ def evaluate_many(
     opened = as_collection(found, split)
     entries = choose_objects(opened, split, objects)
     kind = run.method_info.method_class()
+    nearest = choice.num_sources if kind.picks_nearest else None
+    if nearest is not None:
+        # So many of all views that there are, the nearest to each picture.
+        choice = replace(choice, num_sources=None)
     ids = [entry.id for entry in entries]
     trained = _trained_on(run, opened, split, ids)
     if isinstance(found, Capture) and _is_own(run, found, split):
@@ -111,30 +116,33 @@ def evaluate_many(
     for entry in entries[:1] if choice.source_list is None else entries:
         _check(entry, rule, protocol, kind.most_sources)
     # Only where it is so: results that were made before there was a choice stay valid.
-    special = {
-        name: value
-        for name, value in {"resize": resize or None, "sampler": sampler}.items()
-        if value is not None
-    }
+    asked = {"resize": resize or None, "sampler": sampler, "num_sources": nearest}
+    special = {name: value for name, value in asked.items() if value is not None}
+    loaded = load_method(run, device=device, best=best, sampler=sampler, resize=resize)
+    if nearest is not None:
+        loaded.method.use_nearest(nearest)
+    used = loaded.method.nearest
     evaluation = ObjectEvaluation(
         entries=entries,
         rule=rule,
         method=run.method_name,
         data=str(opened.path),
         split=split,
-        baselines=_baselines(run, opened, data, background, {entry.id for entry in entries}),
+        baselines=_baselines(run, opened, data, background, {entry.id for entry in entries})
+        if used is None
+        else SceneBaselines(used),
         protocol=protocol,
         background=background,
         most_sources=kind.most_sources,
         settings={**_settings(run, opened, choice, best), **special},
         facts=special,
     )
-    loaded = load_method(run, device=device, best=best, sampler=sampler, resize=resize)
 
     def encode(views: Capture, behind: Background) -> Render:
         return loaded.see(views).renderer(behind.colour, chunk)
 
-    name = _folder_name(evaluation, best, sampler, [entry.id for entry in entries] if objects else [])
+    parts = [sampler or "", f"nearest-{nearest}" if nearest is not None else ""]
+    name = _folder_name(evaluation, best, parts, [entry.id for entry in entries] if objects else [])
     out = run.path / "eval" / name
     with counting("evaluating objects", len(entries)) as on_progress:
         return evaluate_objects(
@@ -255,7 +263,7 @@ def _settings(run: Run, opened: Collection, choice: SourceChoice, best: bool) ->
     }
 
 
-def _folder_name(evaluation: ObjectEvaluation, best: bool, sampler: str | None, named: Sequence[str]) -> str:
+def _folder_name(evaluation: ObjectEvaluation, best: bool, other: Sequence[str], named: Sequence[str]) -> str:
     """Name the folder of results after what is not as usual."""
     rule = evaluation.rule
     parts = [
@@ -264,7 +272,7 @@ def _folder_name(evaluation: ObjectEvaluation, best: bool, sampler: str | None, 
         f"every-{rule.every}" if rule.every > 1 else "",
     ]
     parts += ["approx" if rule.approximate else "", "best" if best else ""]
-    parts += [evaluation.protocol if evaluation.protocol != DEFAULT_PROTOCOL else "", sampler or ""]
+    parts += [evaluation.protocol if evaluation.protocol != DEFAULT_PROTOCOL else "", *other]
     if named:
         digest = hashlib.sha256("\n".join(named).encode()).hexdigest()[:8]
         parts.append(f"{len(named)}-objects-{digest}")

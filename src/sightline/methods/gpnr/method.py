@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -28,6 +29,7 @@ class Gpnr(Method):
 
     name: ClassVar[str] = "gpnr"
     usual_sources: ClassVar[int | None] = None
+    picks_nearest: ClassVar[bool] = True
     usual_path: ClassVar[str] = "spiral"
     config: GpnrConfig
 
@@ -39,6 +41,17 @@ class Gpnr(Method):
     def device(self) -> torch.device:
         """Where the network is."""
         return self.network.colour.weight.device
+
+    @property
+    def nearest(self) -> int | None:
+        """See `Method.nearest`."""
+        return self.config.sources
+
+    def use_nearest(self, count: int) -> None:
+        """See `Method.use_nearest`."""
+        if count < 1:
+            raise InputError(f"It must be 1 or above, not {count}", where="--num-sources")
+        self.config = replace(self.config, sources=count)
 
     def prepare(self, data: Capture | Collection) -> list[TrainingScene]:
         """Bring the training scenes to the network's frame.
