@@ -13,6 +13,7 @@ from sightline.captures import Capture, Collection, CollectionObject
 from sightline.captures.source_views import EACH, check_sources, open_split, states_split
 from sightline.foundation.errors import InputError, inform
 from sightline.geometry import Cameras, trajectories
+from sightline.geometry.treatments import capture_layout
 from sightline.methods.base import Method
 from sightline.runs.run import Run
 from sightline.workflows import pixelnerf_videos
@@ -39,6 +40,8 @@ class ShownObject:
     def usual_path(self, method: Method) -> str:
         """Name the path that shows such an object where nobody names one."""
         if method.usual_path == pixelnerf_videos.PATH and not pixelnerf_videos.has_path(self.capture):
+            return "orbit"
+        if method.usual_path == "spiral" and capture_layout(self.capture.cameras) != "forward-facing":
             return "orbit"
         return method.usual_path
 

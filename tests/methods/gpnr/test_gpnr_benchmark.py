@@ -1,14 +1,18 @@
-"""The plain implementation that `gpnr` is measured against."""
+"""The plain implementation that `gpnr` is measured against, and the benchmark that measures it."""
+
+import json
 
 import numpy as np
 import pytest
 import torch
+from benchmarks import gpnr_speed
+from benchmarks.layer_work import LayerWork
 from benchmarks.plain_gpnr import Batch, Plain, plain_state
+from gpnr_cases import plane_collection, small_config
 from gpnr_golden import arrays, assert_probed, facts, folder, golden_rays, rule_network
 
 from sightline.importers.gpnr import published_name
-
-MISSPELT = "vision_transfromer"
+from sightline.methods.gpnr.config import PRESETS, GpnrConfig
 
 
 def plain_of(shared, name: str) -> Plain:
@@ -70,3 +74,38 @@ def test_plain_training_is_the_published_one(shared):
             group["lr"] = 3e-4 * (step / 2 if step < 2 else (10 - step) / 8)
         loss = plain.step(batch_of(shared), colours / 255)
         assert loss == pytest.approx(line["loss"] + line["loss_c"], rel=1e-4)
+
+
+def tiny(**changes) -> GpnrConfig:
+    return small_config(faithful=True, spacing="distance", pixel_centre=0.0, **changes)
+
+
+def test_the_sides_of_the_benchmark_do_the_same(monkeypatch):
+    monkeypatch.setattr(LayerWork, "gflops", lambda _: 100.0)
+    picture = gpnr_speed.compare_rendering("tiny", tiny(), 20, rounds=1)
+    step = gpnr_speed.compare_steps("tiny", tiny(), rounds=1)
+    assert (picture.count, step.count) == (20, 96)
+    for row in (picture, step):
+        assert row.difference < 1e-4
+        assert row.rates["ratio"] == pytest.approx(row.plain_seconds / row.seconds)
+
+
+def test_curves_of_equal_sides_are_equal():
+    curve = gpnr_speed.measure_curve(tiny(warm_up=2), plane_collection(), 12)
+    assert len(curve.plain) == 10
+    assert curve.ours == pytest.approx(curve.plain, rel=0.02)
+    assert curve.plain[-1] < 0.95 * curve.plain[0]
+
+
+def test_the_benchmark_prints_json(monkeypatch, capsys):
+    monkeypatch.setattr(LayerWork, "gflops", lambda _: 100.0)
+    monkeypatch.setitem(PRESETS, "tiny", vars(tiny()))
+    gpnr_speed.main(["--preset", "tiny", "--step", "tiny", "--rays", "9", "--rounds", "1", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["count"]) for row in found["rows"]] == [
+        ("tiny, rendering", 9),
+        ("step of tiny", 96),
+    ]
+    with pytest.raises(SystemExit):
+        gpnr_speed.main(["--curve", "3"])
+    assert "--data FOLDER" in capsys.readouterr().err
