@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from sightline.captures import Capture, Collection
@@ -84,6 +84,8 @@ class Rendering:
     depth: Float[Tensor, "height width"] | None = None
     opacity: Float[Tensor, "height width"] | None = None
     depth_sum: Float[Tensor, "height width"] | None = None
+    origin: Int[Tensor, "height width"] | None = None
+    """number, among a scene's source views, of the one that says most of a pixel, where `picks_nearest`"""
     statistics: dict[str, float] = field(default_factory=dict)
 
 

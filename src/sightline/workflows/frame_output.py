@@ -25,6 +25,7 @@ from sightline.workflows.depth_maps import (
     near_plane,
 )
 from sightline.workflows.motions import FrameRenderer
+from sightline.workflows.origin_sheet import OriginSheet
 from sightline.workflows.side_writer import SideWriter
 from sightline.workflows.source_strip import SourceStrip
 
@@ -71,8 +72,8 @@ class Output:
     names: list[str] | None
     """file names of the pictures, where they have names of their own"""
     plan: DepthPlan
-    strip: SourceStrip | None = None
-    """source views beside each frame"""
+    strip: SourceStrip | OriginSheet | None = None
+    """source views beside each frame, or what of it they say"""
 
     @property
     def depth_path(self) -> Path:
@@ -144,7 +145,7 @@ def write_frames(
                 if side is not None:
                     side.put(colour_measured(depth, plan.kind, limits))
             on_frame(index + 1)
-            yield picture if output.strip is None else output.strip.beside(picture)
+            yield picture if output.strip is None else output.strip.beside(picture, rendering)
 
     try:
         count = _write_frames(output.path, pictures(), output)

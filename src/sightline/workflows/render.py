@@ -19,6 +19,7 @@ from sightline.workflows.depth_maps import DepthFormat, DepthKind, DepthPlan
 from sightline.workflows.evaluate import one_scene
 from sightline.workflows.frame_output import Output, Rendered, write_frames
 from sightline.workflows.motions import Motion, of_motion, of_path, read_motion, source_camera
+from sightline.workflows.origin_sheet import OriginSheet
 from sightline.workflows.paths import SPLITS, choose_cameras
 from sightline.workflows.scenes import Device, load_method
 from sightline.workflows.shown_objects import ShownObject, show_object, show_photos
@@ -142,7 +143,10 @@ def render_run(
     elif fps is None and path == pixelnerf_videos.PATH:
         fps = pixelnerf_videos.frames_per_second(capture)
     target = out or run.path / "renders" / _default_name(shown, path, variant, format, still)
-    strip = SourceStrip.of(shown.views, behind) if shown is not None and debug_views else None
+    strip = None
+    if shown is not None and debug_views:
+        picks = loaded.method.picks_nearest
+        strip = OriginSheet(shown.views, behind) if picks else SourceStrip.of(shown.views, behind)
     output = Output(
         target, fps or 30.0, transparent, depth, file_stems(names) if names else None, plan, strip
     )

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gpnr_cases import HEIGHT, WIDTH, plane_capture, small_config
 from PIL import Image
@@ -79,6 +80,18 @@ def test_a_scene_of_its_own_is_rendered_and_learnt(run: Path, scenes: Path, tmp_
     frames = sorted(out.glob("*.png"))
     assert len(frames) >= 2
     assert Image.open(frames[0]).size == (WIDTH, HEIGHT)
+    sheets = tmp_path / "sheets"
+    words = ["--frames", 2, "--format", "png", "--device", "cpu", "--debug-views", "--out", sheets]
+    assert call("render", run, "--data", scene, *words) == 0
+    sheet = np.asarray(Image.open(sorted(sheets.glob("*.png"))[0]))
+    assert sheet.shape[0] == HEIGHT
+    # Photos, the picture, the map of photos and depth.
+    left = sheet.shape[1] - 3 * WIDTH - 2 * 4
+    assert left > 4
+    picture = np.asarray(Image.open(frames[0]))
+    assert (sheet[:, left : left + WIDTH] == picture).all()
+    photos = sheet[:, left + WIDTH + 4 : left + 2 * WIDTH + 4].reshape(-1, 3)
+    assert 1 <= len(np.unique(photos, axis=0)) <= 3
     tuned = tmp_path / "tuned"
     assert (
         call(

@@ -48,7 +48,7 @@ class GpnrScene(Scene):
         pixels = torch.stack([columns, rows], -1).view(-1, 2)
         limits = self.views.near, self.views.far
         whole = rays_through(pixels, c2w, intrinsics, limits, self.config.pixel_centre)
-        colours, depths = [], []
+        colours, depths, origins = [], [], []
         for part in split_rays(whole, chunk or self.config.ray_chunk):
             part = replace(
                 part,
@@ -61,12 +61,14 @@ class GpnrScene(Scene):
                 seen = self.network(evidence)
             colours.append(seen.rgb)
             depths.append(seen.depth(evidence.depths))
+            origins.append(seen.view_weights.argmax(1))
         depth = torch.cat(depths).view(height, width) / self.views.frame.scale
         return Rendering(
             rgb=torch.cat(colours).view(height, width, 3),
             depth=depth,
             opacity=torch.ones_like(depth),
             depth_sum=depth,
+            origin=torch.tensor(chosen, device=device)[torch.cat(origins)].view(height, width),
             statistics={"rays": float(len(pixels)), "samples": float(len(pixels) * self.config.samples)},
         )
 
