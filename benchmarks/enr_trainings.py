@@ -79,11 +79,8 @@ def evaluate(name: str, run: Path, scores: Path, *more: str | Path) -> Score:
     """Score a run's held-out views, from view 0 unless told otherwise; kept in a file."""
     kept = scores / f"{name}.json"
     if not kept.exists():
-        before = set(run.glob("eval/*/metrics.json"))
-        sightline("eval", run, *more)
-        (found,) = set(run.glob("eval/*/metrics.json")) - before
         scores.mkdir(parents=True, exist_ok=True)
-        kept.write_text(found.read_text())
+        sightline("eval", run, *more, "--json", kept)
     values = json.loads(kept.read_text())
     baselines = {key: (value["psnr"], value["ssim"]) for key, value in values["baselines"].items()}
     return Score(name, values["views"], values["psnr"], values["ssim"], baselines)

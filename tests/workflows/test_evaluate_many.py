@@ -265,7 +265,12 @@ def test_one_view_of_each_object(trained: Run) -> None:
 
 def test_one_object_is_a_collection_of_one(trained: Run, ball_data: Path) -> None:
     data = ball_data / "test" / "test_0"
-    metrics = evaluate_run(trained, data=data, sources="3", device="cpu").metrics
+    own = evaluate_run(trained, sources="3", device="cpu")
+    found = evaluate_run(trained, data=data, sources="3", device="cpu")
+    # Beside the scores of the run's own data, which stay.
+    assert (own.folder, found.folder) == (trained.path / "eval/test-3", trained.path / "eval/test-3-test_0")
+    assert json.loads((own.folder / "metrics.json").read_text())["objects"] == 3
+    metrics = found.metrics
     assert [entry["object"] for entry in metrics["per_object"]] == ["test_0"]
     assert metrics["views"] == 7
     assert metrics["baselines"]["nearest_training_object"]["psnr"] > 5

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from sightline.captures import Capture, Collection, CollectionObject
@@ -141,7 +141,7 @@ def evaluate_many(
     def encode(views: Capture, behind: Background) -> Render:
         return loaded.see(views).renderer(behind.colour, chunk)
 
-    parts = [sampler or "", f"nearest-{nearest}" if nearest is not None else ""]
+    parts = [_other_data(run, opened), sampler or "", f"nearest-{nearest}" if nearest is not None else ""]
     name = _folder_name(evaluation, best, parts, [entry.id for entry in entries] if objects else [])
     out = run.path / "eval" / name
     with counting("evaluating objects", len(entries)) as on_progress:
@@ -261,6 +261,13 @@ def _settings(run: Run, opened: Collection, choice: SourceChoice, best: bool) ->
         "options": {name: str(value) for name, value in sorted(opened.options.items())},
         "list": None if choice.source_list is None else sha256_of(choice.source_list)[:16],
     }
+
+
+def _other_data(run: Run, opened: Collection) -> str:
+    """Name data that is not the run's own; empty where it is, wherever it lies now."""
+    own = PurePath(run.record.data.path).name
+    name = opened.path.resolve().name
+    return "" if name == own else safe_name(name)[:_LONGEST]
 
 
 def _folder_name(evaluation: ObjectEvaluation, best: bool, other: Sequence[str], named: Sequence[str]) -> str:
