@@ -146,7 +146,10 @@ class Curve:
 class PlainSide(Protocol):
     """A plain implementation that trains."""
 
-    optimiser: torch.optim.Optimizer
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """What its steps are taken by."""
+        ...
 
 
 def train_in_turns(

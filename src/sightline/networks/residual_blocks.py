@@ -73,7 +73,8 @@ class ResidualBlock(nn.Module):
             ]
         )
         if normalisation == "none":
-            nn.init.zeros_(self.residual_layers.forward_layers[-1].weight)
+            for parameter in self.residual_layers.forward_layers[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Float[Tensor, "batch _ ..."]) -> Float[Tensor, "batch _ ..."]:
         """Add what the layers find to (batch, channels, *sides)."""
