@@ -63,6 +63,24 @@ def test_without_normalisation_values_keep_their_size():
         assert all(bool((block(z) == z).all()) for block in blocks for z in [torch.randn(1, *_entry(block))])
 
 
+def test_without_normalisation_pictures_begin_with_the_mean_colour():
+    method = Enr(small_config(normalisation="none", loss="l2", ssim_weight=0.0))
+    data = made_collection(objects=4, views=6)
+    batches = method.batches(method.prepare(data), torch.Generator().manual_seed(0))
+    first = next(batches)
+    rendered = method.swap_and_render(first).detach()
+    # That of some pictures, one of each object.
+    bank = batches.bank.pictures(torch.arange(len(batches.bank))).float() / 255
+    mean = bank.mean((0, 2, 3))[:, None, None].expand_as(rendered)
+    torch.testing.assert_close(rendered, mean, rtol=0, atol=0.05)
+    assert float(rendered.std((0, 2, 3)).max()) < 1e-6
+    # All weights have a way to it nevertheless.
+    method(first, Progress(0, 0.0))["loss"].backward()
+    last = method.network.transform_2d.forward_layers[-1]
+    assert last.weight.grad is not None  # type: ignore[union-attr]
+    assert float(last.weight.grad.norm()) > 0  # type: ignore[union-attr]
+
+
 def _entry(block: ResidualBlock) -> tuple[int, ...]:
     """Shape of a small input of a block."""
     weight = block.residual_layers.forward_layers[2].weight

@@ -24,7 +24,14 @@ from sightline.methods.enr.config import EnrConfig
 from sightline.methods.enr.losses import picture_loss
 from sightline.methods.enr.motion import move
 from sightline.methods.enr.network import EnrNetwork
-from sightline.methods.enr.pairs import PairBatch, PairMaker, PictureBank, TrainingObject, share_of_batch
+from sightline.methods.enr.pairs import (
+    PairBatch,
+    PairMaker,
+    PictureBank,
+    TrainingObject,
+    mean_colour,
+    share_of_batch,
+)
 from sightline.methods.enr.pictures import (
     check_size,
     cut_side,
@@ -109,6 +116,8 @@ class Enr(Method):
         self._focal = focal_of(objects[0].capture)
         self._shown = self._part_shown(objects[0].capture)
         self._tell_what_is_left_out(objects[0].capture)
+        if self.config.normalisation == "none":
+            self.network.begin_with(mean_colour(objects, self.config).to(self.network.ball.device))
         return objects
 
     def _training_object(self, capture: Capture) -> TrainingObject | None:

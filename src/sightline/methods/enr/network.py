@@ -13,6 +13,9 @@ from sightline.networks.residual_blocks import (
     residual_network,
 )
 
+# Where the sigmoid still has a slope.
+_LEAST_COLOUR = 0.02
+
 
 def ball(size: int, radius: float = 1.0) -> Bool[Tensor, "size size size"]:
     """Mark the voxels of a cube whose centres are in a ball, which turning does not take out of the cube.
@@ -68,6 +71,19 @@ class EnrNetwork(nn.Module):
         """Render moved volumes, without the sigmoid."""
         entered = self.transform_3d.forward_layers[0](lay_out(volume))
         return show_entered(self.renderer_parts, entered)
+
+    @torch.no_grad()
+    def begin_with(self, colour: Float[Tensor, "3"]) -> None:
+        """Let every picture be of one colour at first, in [0, 1].
+
+        Where most pixels are of one colour, say white, all weights push that way in the first steps. From
+        elsewhere they overshoot to where the sigmoid has no slope, and nothing is learnt any more.
+        """
+        last = self.transform_2d.forward_layers[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        last.weight.zero_()
+        last.bias.copy_(torch.logit(colour, eps=_LEAST_COLOUR))
 
     @property
     def renderer_parts(self) -> tuple[Layers, Layers, Layers]:

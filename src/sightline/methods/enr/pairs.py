@@ -123,6 +123,13 @@ class PictureBank:
         return fit_pictures(found, self._config)
 
 
+def mean_colour(objects: Sequence[TrainingObject], config: EnrConfig) -> Float[Tensor, "3"]:
+    """Mean colour of some training pictures as they go into the network, in [0, 1]."""
+    step = -(-len(objects) // _AT_ONCE)
+    pictures = [entry.capture.images[entry.views[len(entry.views) // 2]] for entry in objects[::step]]
+    return fit_pictures(pictures, config).float().mean((0, 2, 3)) / 255
+
+
 class PairMaker:
     """An endless iterator of `PairBatch`, which keeps its place in the epoch.
 
