@@ -16,6 +16,8 @@ def measure_curve(config: EnrConfig, data: Capture | Collection, steps: int) -> 
     """
     torch.manual_seed(0)
     method = Enr(config)
+    # What the data says of the first weights holds for both.
+    method.prepare(data)
     plain = Plain(config, method.network.state_dict())
     return train_in_turns(
         method,

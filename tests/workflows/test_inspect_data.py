@@ -83,7 +83,8 @@ def test_captures_of_objects_are_listed(tmp_path: Path):
     found = inspect(folder, tmp_path)
     assert found.picture is None
     assert found.facts["count"] == 3
-    assert "3 of the folders in it are" in found.lines[0]
+    assert "(scenes," in found.lines[0]
+    assert found.lines[0].endswith("3 captures, 2 train, 0 val, 1 test")
     assert "  (blender) 5 views: 3 train, 0 val, 2 test" in found.lines[1]
     one = inspect(sorted(path for path in folder.iterdir() if path.is_dir())[0], tmp_path)
     assert (one.facts["format"], one.facts["views"]) == ("blender", 5)

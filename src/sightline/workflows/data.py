@@ -57,7 +57,12 @@ def inspect_data(data: Path, picture: Path | None = None, **options: Any) -> Ins
         inside = captures_inside(Path(data))
         if not inside or options.get("format") is not None:
             raise
-        return _inspect_folder(Path(data), inside, options)
+        first = f"folder  {data} is no capture itself, but {len(inside)} of the folders in it are:"
+        return _inspect_folder(Path(data), inside, options, first)
+    if isinstance(opened, Collection) and opened.format == "scenes":
+        splits = ", ".join(f"{len(members)} {name}" for name, members in opened.splits.items())
+        first = f"collection  {opened.name} (scenes, {opened.path}): {len(opened)} captures, {splits}"
+        return _inspect_folder(opened.path, [opened.path / entry.id for entry in opened], options, first)
     picture = picture or Path(f"{opened.name}_cameras.png")
     if isinstance(opened, Collection):
         return _inspect_collection(opened, picture)
@@ -67,14 +72,11 @@ def inspect_data(data: Path, picture: Path | None = None, **options: Any) -> Ins
     return Inspected(facts.lines(), facts.to_json(), picture)
 
 
-def _inspect_folder(data: Path, inside: Sequence[Path], options: Mapping[str, Any]) -> Inspected:
-    """Describe the captures and collections in a folder by a line each; none is drawn."""
-    lines, captures = (
-        [f"folder  {data} is no capture itself, but {len(inside)} of the folders in it are:"],
-        [],
-    )
+def _inspect_folder(data: Path, inside: Sequence[Path], options: Mapping[str, Any], first: str) -> Inspected:
+    """Describe the captures and collections in a folder by a line each, below the first; none is drawn."""
+    lines, captures = [first], []
     for path in inside[:_LISTED]:
-        opened = open_capture(path, **options)
+        opened = open_capture(path, **{**options, "format": None})
         kind = "objects" if isinstance(opened, Collection) else "views"
         splits = {name: len(members) for name, members in opened.splits.items()}
         shown = ", ".join(f"{count} {name}" for name, count in splits.items())
