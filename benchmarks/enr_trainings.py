@@ -133,7 +133,8 @@ def run_real(work: Path, minutes: float, published: Path) -> tuple[list[Path], l
 
 def run_shifted(name: str, work: Path, minutes: float, published: Path) -> tuple[list[Path], list[Score]]:
     """One of the published sets with shifts."""
-    run = train(work / name, published / name, minutes, "--angle-unit", "radians", *_HELD_OUT)
+    grouped = ("--normalisation", "group")
+    run = train(work / name, published / name, minutes, "--angle-unit", "radians", *grouped, *_HELD_OUT)
     # Views of the set with both motions have other numbers than 0, 1, 2.
     first = min(path.stem for path in (published / name).rglob("*.png"))
     return [run], [evaluate(name, run, work / "scores", "--sources", first)]

@@ -15,13 +15,13 @@ With `--curve` both sides train from the same weights on the same batches of a s
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from benchmarks.layer_work import LayerWork
+from benchmarks.layer_work import LAYER_HEAD, LayerRow, LayerWork
 from benchmarks.plain_gpnr import Batch, Plain, plain_state
-from benchmarks.turns import HEAD, Curve, Row, take_step, time_in_turns, train_in_turns
+from benchmarks.turns import Curve, take_step, time_in_turns, train_in_turns
 from torch import Tensor
 
 from sightline.captures import Capture, Collection, ImageStore, open_capture
@@ -39,18 +39,6 @@ from sightline.methods.gpnr.views import SceneViews
 
 _PLAIN_CHUNKS = (4, 16, 64)
 _WIDTH, _HEIGHT = 252, 189
-
-
-@dataclass(frozen=True)
-class LayerRow(Row):
-    """One comparison, with what the products alone would take."""
-
-    products_gflops: float
-    """of the plain one's products by themselves"""
-
-    def line(self) -> str:
-        """For people."""
-        return f"{super().line()}{self.products_gflops:8.0f}"
 
 
 def make_scene(config: GpnrConfig) -> TrainingScene:
@@ -128,12 +116,11 @@ def compare_rendering(name: str, config: GpnrConfig, rays: int, rounds: int) -> 
         way: lambda way=way, side=side: side.render(given, described[way]) for way, side in sides.items()
     }
     timings = time_in_turns({**calls, "ours": ours}, rounds)
-    work = {
-        way: LayerWork(side.network, lambda way=way, side=side: side.render(given, described[way]))
-        for way, side in sides.items()
-    }
-    row = Row.of(f"{name}, rendering", rays, timings, {way: found.operations for way, found in work.items()})
-    return LayerRow(**vars(row), products_gflops=work[row.plain_way].gflops())
+
+    def work(way: str) -> LayerWork:
+        return LayerWork(sides[way].network, lambda: sides[way].render(given, described[way]))
+
+    return LayerRow.measure(f"{name}, rendering", rays, timings, work)
 
 
 def compare_steps(name: str, config: GpnrConfig, rounds: int) -> LayerRow:
@@ -150,9 +137,11 @@ def compare_steps(name: str, config: GpnrConfig, rounds: int) -> LayerRow:
 
     calls = {"whole": plain_step, "ours": lambda: take_step(method, adam, batch, Progress(10**6, 0.5))}
     timings = time_in_turns(calls, rounds)
-    work = LayerWork(plain.network, lambda: plain.network(given), backward=True)
-    row = Row.of(f"step of {name}", config.rays, timings, {"whole": work.operations})
-    return LayerRow(**vars(row), products_gflops=work.gflops())
+
+    def work(way: str) -> LayerWork:
+        return LayerWork(plain.network, lambda: plain.network(given), backward=True)
+
+    return LayerRow.measure(f"step of {name}", config.rays, timings, work)
 
 
 def measure_curve(config: GpnrConfig, data: Capture | Collection, steps: int) -> Curve:
@@ -203,7 +192,7 @@ def main(words: Sequence[str] | None = None) -> None:
         print(json.dumps({"rows": [row.plain() for row in rows]}, indent=2))
         return
     print(f"{torch.get_num_threads()} threads; alone: the rate of the plain one's products by themselves")
-    print("\n".join([f"{HEAD}{'alone':>8}", *(row.line() for row in rows)]))
+    print("\n".join([LAYER_HEAD, *(row.line() for row in rows)]))
 
 
 if __name__ == "__main__":

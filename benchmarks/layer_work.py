@@ -3,9 +3,11 @@
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
+from benchmarks.turns import HEAD, Row, Timing
 from torch import Tensor, nn
 
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -72,3 +74,27 @@ class LayerWork:
                     torch.autograd.grad(found, wanted, flow)
                 times.append(time.perf_counter() - began)
         return statistics.median(times)
+
+
+LAYER_HEAD = f"{HEAD}{'alone':>8}"
+
+
+@dataclass(frozen=True)
+class LayerRow(Row):
+    """One comparison, with what the products alone would take."""
+
+    products_gflops: float
+    """of the plain one's products by themselves"""
+
+    @staticmethod
+    def measure(
+        name: str, count: int, timings: Mapping[str, Timing], work: Callable[[str], LayerWork]
+    ) -> "LayerRow":
+        """Compare as `Row.of`; `work` gives what the plain one multiplies in a way of its own."""
+        done = {way: work(way) for way in timings if way != "ours"}
+        row = Row.of(name, count, timings, {way: found.operations for way, found in done.items()})
+        return LayerRow(**vars(row), products_gflops=done[row.plain_way].gflops())
+
+    def line(self) -> str:
+        """For people, below `LAYER_HEAD`."""
+        return f"{super().line()}{self.products_gflops:8.0f}"

@@ -22,15 +22,15 @@ loss of each tenth is printed. `sightline data make objects` makes such sets.
 import argparse
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from benchmarks.layer_work import LayerWork
+from benchmarks.layer_work import LAYER_HEAD, LayerRow, LayerWork
 from benchmarks.pixelnerf_curve import measure_curve, plain_batch, plain_views
 from benchmarks.plain_pixelnerf import CHUNK, Noise, Plain
-from benchmarks.turns import HEAD, Row, Timing, take_step, time_in_turns
+from benchmarks.turns import take_step, time_in_turns
 from torch import Tensor
 from torch.nn import functional
 
@@ -53,27 +53,6 @@ _CHUNKS = (1 << 12, 1 << 14, CHUNK)
 _SIDE = 128
 # Of rays where a preset leaves them to the data.
 _NEAR, _FAR = 1.25, 2.75
-
-
-@dataclass(frozen=True)
-class LayerRow(Row):
-    """One comparison, with what the products alone would take."""
-
-    products_gflops: float
-    """of the plain one's products by themselves"""
-
-    def line(self) -> str:
-        """For people."""
-        return f"{super().line()}{self.products_gflops:8.0f}"
-
-
-def make_row(
-    name: str, count: int, timings: Mapping[str, Timing], work: Callable[[int], LayerWork]
-) -> LayerRow:
-    """Compare with the fastest chunk of the plain one; `work` gives what it multiplies with that chunk."""
-    done = {way: work(int(way)) for way in timings if way != "ours"}
-    row = Row.of(name, count, timings, {way: found.operations for way, found in done.items()})
-    return LayerRow(**vars(row), products_gflops=done[row.plain_way].gflops())
 
 
 def complete(config: PixelNerfConfig) -> PixelNerfConfig:
@@ -174,11 +153,11 @@ def compare_rendering(
         return found.encoded.maps
 
     timings = time_in_turns({str(CHUNK): lambda: first.encode(views).maps, "ours": features}, rounds)
-    encoding = make_row(
+    encoding = LayerRow.measure(
         f"{name}, seeing a view",
         1,
         timings,
-        lambda chunk: LayerWork(first.network, lambda: first.encode(views)),
+        lambda way: LayerWork(first.network, lambda: first.encode(views)),
     )
     size = int(camera.height[0]), int(camera.width[0])
     made = camera.transformed(method.frame.to_model).rays(
@@ -197,11 +176,11 @@ def compare_rendering(
     timings = time_in_turns({**calls, "ours": lambda: scene.render(camera).rgb.flatten(0, 1)}, rounds)
     return [
         encoding,
-        make_row(
+        LayerRow.measure(
             f"{name}, {size[1]}x{size[0]} pixels from 1 view",
             len(ends),
             timings,
-            lambda chunk: LayerWork(plain[chunk].network, lambda: shown(plain[chunk])),
+            lambda way: LayerWork(plain[int(way)].network, lambda: shown(plain[int(way)])),
         ),
     ]
 
@@ -228,12 +207,12 @@ def compare_steps(name: str, config: PixelNerfConfig, rounds: int) -> LayerRow:
     timings = time_in_turns({**calls, "ours": step}, rounds)
     rays = config.objects * config.rays
 
-    def work(chunk: int) -> LayerWork:
-        side = plain[chunk]
+    def work(way: str) -> LayerWork:
+        side = plain[int(way)]
         return LayerWork(side.network, lambda: side.loss(*given, side.draw(rays)), backward=True)
 
     views = max(config.source_counts)
-    return make_row(
+    return LayerRow.measure(
         f"step of {name}, {config.objects} objects, {views} view{'s' * (views > 1)}, {rays} rays",
         rays,
         timings,
@@ -284,7 +263,7 @@ def main(words: Sequence[str] | None = None) -> None:
         print(json.dumps({"rows": [row.plain() for row in rows]}, indent=2))
         return
     print(f"{torch.get_num_threads()} threads; alone: the rate of the plain one's products by themselves")
-    print("\n".join([f"{HEAD}{'alone':>8}", *(row.line() for row in rows)]))
+    print("\n".join([LAYER_HEAD, *(row.line() for row in rows)]))
 
 
 def load_method(run: Path | None, preset: str) -> tuple[str, PixelNerf]:
