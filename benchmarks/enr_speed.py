@@ -19,18 +19,16 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from benchmarks.enr_curve import measure_curve
 from benchmarks.layer_work import LayerWork
 from benchmarks.plain_enr import Plain
-from benchmarks.turns import HEAD, Row, take_step, time_in_turns
+from benchmarks.turns import HEAD, Row, add_arguments, print_curve, take_step, time_in_turns
 from torch import Tensor
 
-from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
 from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry.turning_volume import camera_turn, relative_motion
@@ -160,19 +158,12 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--preset", default="repro64-rotation", help="of the training step")
     parser.add_argument("--batch", type=int, default=8, help="pictures of a step")
     parser.add_argument("--views", default="apple128", help="preset of the rendered views")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured")
-    parser.add_argument("--curve", type=int, metavar="STEPS", help="compare loss curves instead")
-    parser.add_argument("--data", type=Path, help="set of objects that --curve learns from")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    add_arguments(parser, "set of objects that --curve learns from")
     arguments = parser.parse_args(words)
     keep_freed_memory()
     try:
         config = INFO.build_config(arguments.preset, batch_size=arguments.batch)
-        if arguments.curve is not None:
-            if arguments.data is None or arguments.curve < 1:
-                parser.error("--curve needs a number of steps above 0, and a set of objects: --data FOLDER")
-            curve = measure_curve(config, open_capture(arguments.data), arguments.curve)
-            print(json.dumps(asdict(curve), indent=2) if arguments.json else "\n".join(curve.lines()))
+        if print_curve(parser, arguments, partial(measure_curve, config)):
             return
         views = INFO.build_config(arguments.views)
     except InputError as error:

@@ -15,16 +15,16 @@ With `--curve` both sides train from the same weights on the same batches of a s
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 import torch
 from benchmarks.layer_work import LAYER_HEAD, LayerRow, LayerWork
 from benchmarks.plain_gpnr import Batch, Plain, plain_state
-from benchmarks.turns import Curve, take_step, time_in_turns, train_in_turns
+from benchmarks.turns import Curve, add_arguments, print_curve, take_step, time_in_turns, train_in_turns
 from torch import Tensor
 
-from sightline.captures import Capture, Collection, ImageStore, open_capture
+from sightline.captures import Capture, Collection, ImageStore
 from sightline.foundation.errors import InputError
 from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
@@ -33,9 +33,9 @@ from sightline.methods.base import Progress
 from sightline.methods.gpnr.batches import Draw, GpnrBatch, TrainingScene, draw_step, make_batch
 from sightline.methods.gpnr.config import INFO, GpnrConfig
 from sightline.methods.gpnr.method import Gpnr
-from sightline.methods.gpnr.precision import reduced
 from sightline.methods.gpnr.scene import split_rays
 from sightline.methods.gpnr.views import SceneViews
+from sightline.networks.precision import product_type, products_in
 
 _PLAIN_CHUNKS = (4, 16, 64)
 _WIDTH, _HEIGHT = 252, 189
@@ -107,7 +107,7 @@ def compare_rendering(name: str, config: GpnrConfig, rays: int, rounds: int) -> 
         found = []
         for part in split_rays(batch.rays, config.ray_chunk):
             evidence = method.network.look(part, batch.cameras, features)
-            with reduced(config, torch.device("cpu")):
+            with products_in(product_type(config.layer_precision, "cpu"), torch.device("cpu")):
                 found.append(method.network(evidence).rgb)
         return torch.cat(found)
 
@@ -164,10 +164,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--preset", default="readme", help="of the rendered rays")
     parser.add_argument("--rays", type=int, default=256, help="rays that are rendered")
     parser.add_argument("--step", default="small", help="preset of the training step")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured")
-    parser.add_argument("--curve", type=int, metavar="STEPS", help="compare loss curves instead")
-    parser.add_argument("--data", type=Path, help="scene or folder of scenes that --curve learns from")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    add_arguments(parser, "scene or folder of scenes that --curve learns from")
     arguments = parser.parse_args(words)
     if arguments.rays < 1 or arguments.rounds < 1:
         parser.error("--rays and --rounds are numbers above 0")
@@ -175,11 +172,7 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         # The plain one spreads depths evenly.
         step = replace(INFO.build_config(arguments.step), faithful=True, spacing="distance")
-        if arguments.curve is not None:
-            if arguments.data is None or arguments.curve < 1:
-                parser.error("--curve needs a number of steps above 0, and scenes: --data FOLDER")
-            curve = measure_curve(step, open_capture(arguments.data), arguments.curve)
-            print(json.dumps(asdict(curve), indent=2) if arguments.json else "\n".join(curve.lines()))
+        if print_curve(parser, arguments, partial(measure_curve, step)):
             return
         config = replace(INFO.build_config(arguments.preset), faithful=True, spacing="distance")
     except InputError as error:

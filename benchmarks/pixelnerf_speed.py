@@ -23,14 +23,15 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from benchmarks.layer_work import LAYER_HEAD, LayerRow, LayerWork
 from benchmarks.pixelnerf_curve import measure_curve, plain_batch, plain_views
 from benchmarks.plain_pixelnerf import CHUNK, Noise, Plain
-from benchmarks.turns import take_step, time_in_turns
+from benchmarks.turns import add_arguments, print_curve, take_step, time_in_turns
 from torch import Tensor
 from torch.nn import functional
 
@@ -39,12 +40,13 @@ from sightline.foundation.errors import InputError
 from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
 from sightline.geometry.poses import look_at
+from sightline.geometry.rays import image_pixels
 from sightline.methods.base import Progress
 from sightline.methods.pixelnerf.batches import PixelNerfBatch
 from sightline.methods.pixelnerf.config import INFO, PixelNerfConfig
 from sightline.methods.pixelnerf.method import PixelNerf
 from sightline.methods.pixelnerf.network import SourceViews
-from sightline.methods.pixelnerf.scene import PixelNerfScene, image_pixels
+from sightline.methods.pixelnerf.scene import PixelNerfScene
 from sightline.methods.pixelnerf.tracing import Chance, ObjectRays
 from sightline.methods.pixelnerf.views import as_sources, load_views
 from sightline.runs import Run
@@ -161,7 +163,7 @@ def compare_rendering(
     )
     size = int(camera.height[0]), int(camera.width[0])
     made = camera.transformed(method.frame.to_model).rays(
-        0, image_pixels(*size).double() + config.pixel_centre
+        0, image_pixels(size[1], size[0]).double() + config.pixel_centre
     )
     ends = torch.tensor([method.frame.near, method.frame.far]).expand(len(made.origins), 2)
     columns = torch.cat([made.origins.float(), made.directions.float(), ends], -1)[None]
@@ -237,21 +239,14 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--run", type=Path, help="run folder whose weights are rendered instead")
     parser.add_argument("--rays", type=int, default=512, help="rays that are rendered, about")
     parser.add_argument("--preset", default="small", help="of the training step")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured")
-    parser.add_argument("--curve", type=int, metavar="STEPS", help="compare loss curves instead")
-    parser.add_argument("--data", type=Path, help="scene or set of objects: to render, or to learn from")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    add_arguments(parser, "scene or set of objects: to render, or to learn from")
     arguments = parser.parse_args(words)
     if arguments.rays < 1 or arguments.rounds < 1:
         parser.error("--rays and --rounds are numbers above 0")
     keep_freed_memory()
     try:
         config = INFO.build_config(arguments.preset)
-        if arguments.curve is not None:
-            if arguments.data is None or arguments.curve < 1:
-                parser.error("--curve needs a number of steps above 0, and a set of objects: --data FOLDER")
-            curve = measure_curve(config, open_capture(arguments.data), arguments.curve)
-            print(json.dumps(asdict(curve), indent=2) if arguments.json else "\n".join(curve.lines()))
+        if print_curve(parser, arguments, partial(measure_curve, config)):
             return
         name, method = load_method(arguments.run, arguments.views)
         capture = choose_capture(arguments.data, method)

@@ -1,16 +1,19 @@
 """Measuring a method against a plain implementation by turns: the time of calls, and losses over batches."""
 
+import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from sightline.captures import Capture, Collection
+from sightline.captures import Capture, Collection, open_capture
 from sightline.methods.base import Method, Progress
 
 _PARTS = 10
@@ -105,6 +108,33 @@ HEAD = (
     f"{'':48}{'plain way':>13}{'plain':>10}{'(cpu)':>10}{'GFLOP/s':>9}{'per s':>9}{'ours':>10}{'(cpu)':>10}"
     f"{'per s':>9}{'ratio':>7}{'(cpu)':>7}{'apart':>9}"
 )
+
+
+def add_arguments(parser: argparse.ArgumentParser, data: str) -> None:
+    """Add what all comparisons can be told; `data` says what --data is for."""
+    parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured")
+    parser.add_argument("--curve", type=int, metavar="STEPS", help="compare loss curves instead")
+    parser.add_argument("--data", type=Path, help=data)
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def print_curve(
+    parser: argparse.ArgumentParser,
+    arguments: argparse.Namespace,
+    measure: Callable[[Capture | Collection, int], "Curve"],
+) -> bool:
+    """Measure and print loss curves where they are asked for; says whether they were.
+
+    Args:
+        measure: called with the data and the number of steps.
+    """
+    if arguments.curve is None:
+        return False
+    if arguments.data is None or arguments.curve < 1:
+        parser.error("--curve needs a number of steps above 0, and something to learn from: --data FOLDER")
+    curve = measure(open_capture(arguments.data), arguments.curve)
+    print(json.dumps(asdict(curve), indent=2) if arguments.json else "\n".join(curve.lines()))
+    return True
 
 
 def take_step(method: Method, optimiser: torch.optim.Optimizer, batch: Any, progress: Progress) -> Tensor:

@@ -17,8 +17,9 @@ from torch import Tensor
 from published_checkpoints import FOCAL, SIZE, write_views
 from sightline.cli.main import main
 from sightline.geometry import Cameras
+from sightline.geometry.rays import image_pixels
 from sightline.methods.nerf.method import Nerf
-from sightline.methods.nerf.rays import RayMaker, image_pixels
+from sightline.methods.nerf.rays import RayMaker
 from sightline.methods.nerf.tracing import over
 from sightline.runs.run import Run
 from sightline.workflows.importing import import_checkpoint

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -50,3 +50,9 @@ class Rays:
     def at(self, t: Float[Tensor, "m"]) -> Float[Tensor, "m 3"]:
         """Points at distance `t` along each ray."""
         return self.origins + t[:, None] * self.directions
+
+
+def image_pixels(width: int, height: int) -> Int[Tensor, "n 2"]:
+    """List the pixels (column, row) of a picture, row by row."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([columns, rows], -1).reshape(-1, 2)

@@ -53,14 +53,14 @@ class OriginSheet:
         return np.concatenate(sheet, 1)
 
     def _framed(self, view: int | None) -> np.ndarray:
-        picture = to_uint8(truth_picture(self.views, 0 if view is None else view, self.background))
-        if view is None:
-            return np.full_like(picture, 255)
+        picture = to_uint8(truth_picture(self.views, view or 0, self.background))
         # As thick in all pictures, once they are as small as the strip.
         border = max(_FRAME, _FRAME * picture.shape[0] // 32)
-        framed = np.empty((picture.shape[0] + 2 * border, picture.shape[1] + 2 * border, 3), np.uint8)
-        framed[:] = _colour(view)
-        framed[border:-border, border:-border] = picture
+        # An empty place is white, and as large: all frames of a video have one size.
+        framed = np.full((picture.shape[0] + 2 * border, picture.shape[1] + 2 * border, 3), 255, np.uint8)
+        if view is not None:
+            framed[:] = _colour(view)
+            framed[border:-border, border:-border] = picture
         return framed
 
 

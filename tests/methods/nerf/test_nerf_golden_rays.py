@@ -8,8 +8,9 @@ from nerf_golden import Golden, assert_within, config_of, load
 
 from sightline.geometry import Cameras, Similarity
 from sightline.geometry.ndc import ndc_rays
+from sightline.geometry.rays import image_pixels
 from sightline.methods.nerf.frame import Frame
-from sightline.methods.nerf.rays import RayMaker, image_pixels
+from sightline.methods.nerf.rays import RayMaker
 
 WORLD = Frame("bounded", Similarity.identity(), 2.0, 6.0, None, ((-1.0,) * 3, (1.0,) * 3))
 

@@ -20,9 +20,10 @@ from nerf_golden import (
 from torch import Tensor
 
 from sightline.geometry import Cameras, Similarity
+from sightline.geometry.rays import image_pixels
 from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.frame import Frame
-from sightline.methods.nerf.rays import RayMaker, image_pixels
+from sightline.methods.nerf.rays import RayMaker
 from sightline.methods.nerf.tracing import Chance, NerfRays, Traced, Tracer, over
 from sightline.rendering.quadrature import disparity
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sightline.captures.capture import Capture
 from sightline.captures.collection import Collection, CollectionObject
-from sightline.captures.formats import Format, list_formats
+from sightline.captures.formats import Format, get_format, list_formats
 from sightline.captures.formats.object_folders import (
     SPLIT_NAMES,
     listed_splits,
@@ -110,8 +110,7 @@ def open_scene(path: Path, kind: str, options: ReadOptions) -> Capture:
     Raises:
         InputError: it is no single scene.
     """
-    (format,) = (format for format in list_formats() if format.name == kind)
-    found = format.read(path, options)
+    found = get_format(kind).read(path, options)
     if not isinstance(found, Capture):
         raise InputError("The folder holds several scenes", where=path)
     return replace(found, name=path.name)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -17,7 +17,6 @@ from sightline.foundation.errors import InputError, warn
 from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
 from sightline.geometry.turning_volume import turntable_poses
-from sightline.kernels.mlp import uses_bfloat16
 from sightline.kernels.warm import compile_operations
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.enr.config import EnrConfig
@@ -51,6 +50,7 @@ from sightline.methods.enr.poses import (
 from sightline.methods.enr.scene import BATCH, EnrScene, Renderer
 from sightline.methods.enr.variation import vary
 from sightline.networks.fused_adam import fused_adam
+from sightline.networks.precision import product_type, products_in
 
 _SHOWN = 3
 _RISING_STEPS = 100
@@ -86,11 +86,7 @@ class Enr(Method):
     @property
     def convolution_type(self) -> torch.dtype:
         """Number format of the convolutions on the network's device."""
-        if self.config.network_precision != "auto":
-            return getattr(torch, self.config.network_precision)
-        device = self.network.ball.device
-        fast = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else False
-        return torch.bfloat16 if fast or (device.type == "cpu" and uses_bfloat16()) else torch.float32
+        return product_type(self.config.network_precision, self.network.ball.device)
 
     def prepare(self, data: Capture | Collection) -> list[TrainingObject]:
         """Open the training objects; their pictures are decoded by `batches`.
@@ -187,11 +183,8 @@ class Enr(Method):
             partners = volumes.view(-1, 2, *volumes.shape[1:]).flip(1).flatten(0, 1)
             return self.network.show(move(partners, batch.motions, self.config.interpolation))
 
-    def _precision(self) -> Any:
-        dtype = self.convolution_type
-        if dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.network.ball.device.type, dtype=dtype)
+    def _precision(self) -> AbstractContextManager[object]:
+        return products_in(self.convolution_type, self.network.ball.device)
 
     def optimisers(self) -> list[Optimisation]:
         """Adam; its rate falls along half a cosine to `final_rate`.

@@ -1,7 +1,7 @@
 """Training batches of `gpnr`: rays of one picture, and views near to it that it is to be seen from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,18 +27,8 @@ class GpnrBatch:
 
     def to(self, device: torch.device | str) -> "GpnrBatch":
         """Move to a device."""
-        rays, cameras = self.rays, self.cameras
-        return GpnrBatch(
-            replace(
-                rays,
-                origins=rays.origins.to(device),
-                directions=rays.directions.to(device),
-                c2w=rays.c2w.to(device),
-            ),
-            replace(cameras, c2w=cameras.c2w.to(device), intrinsics=cameras.intrinsics.to(device)),
-            self.pictures.to(device),
-            self.colours.to(device),
-        )
+        rays, cameras = self.rays.to(device), self.cameras.to(device)
+        return GpnrBatch(rays, cameras, self.pictures.to(device), self.colours.to(device))
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,11 @@ class TargetRays:
     near: float
     far: float
 
+    def to(self, device: torch.device | str) -> "TargetRays":
+        """Move to a device."""
+        origins, directions = self.origins.to(device), self.directions.to(device)
+        return TargetRays(origins, directions, self.c2w.to(device), self.near, self.far)
+
 
 @dataclass(frozen=True, eq=False)
 class SourceCameras:
@@ -33,6 +38,10 @@ class SourceCameras:
     intrinsics: Float[Tensor, "views 3 3"]
     width: int
     height: int
+
+    def to(self, device: torch.device | str) -> "SourceCameras":
+        """Move to a device."""
+        return SourceCameras(self.c2w.to(device), self.intrinsics.to(device), self.width, self.height)
 
     @property
     def w2c(self) -> Float[Tensor, "views 3 4"]:

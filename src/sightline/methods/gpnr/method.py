@@ -16,10 +16,10 @@ from sightline.geometry import Cameras
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.gpnr.batches import GpnrBatch, RayMaker, TrainingScene
 from sightline.methods.gpnr.config import GpnrConfig
-from sightline.methods.gpnr.network import GpnrNetwork, Seen
-from sightline.methods.gpnr.precision import reduced
+from sightline.methods.gpnr.network import GpnrNetwork
 from sightline.methods.gpnr.scene import GpnrScene, split_rays
 from sightline.methods.gpnr.views import SceneViews
+from sightline.networks.precision import product_type, products_in
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-9
 
@@ -86,9 +86,8 @@ class Gpnr(Method):
 
     def forward(self, batch: GpnrBatch, progress: Progress) -> dict[str, Tensor]:
         """Compare the colours of rays, and the mixed colours of their sources, with what a photo shows."""
-        seen = self._see(batch.to(self.device))
-        truth = batch.colours.to(self.device)
-        difference, mixed = (torch.mean((found - truth) ** 2) for found in (seen.rgb, seen.mixed))
+        batch = batch.to(self.device)
+        difference, mixed = (torch.mean((found - batch.colours) ** 2) for found in self._see(batch))
         loss = difference + mixed
         if self.config.weight_decay:
             squares = sum(value.square().sum() for value in self.parameters() if value.dim() > 1)
@@ -97,19 +96,23 @@ class Gpnr(Method):
             "loss": loss,
             "psnr": -10 * torch.log10(difference.detach()),
             "mixed_psnr": -10 * torch.log10(mixed.detach()),
-            "rays": torch.tensor(float(len(truth))),
+            "rays": torch.tensor(float(len(batch.colours))),
         }
 
-    def _see(self, batch: GpnrBatch) -> Seen:
-        """Compute the colours of a batch; parts that do not fit into memory together, computed twice."""
+    def _see(self, batch: GpnrBatch) -> tuple[Tensor, Tensor]:
+        """Compute the colours of a batch, and those mixed of its sources.
+
+        Parts that do not fit into memory together are computed twice.
+        """
         features = self.network.patches(batch.pictures)
         parts = split_rays(batch.rays, self.config.train_chunk or len(batch.rays.origins))
+        dtype = product_type(self.config.layer_precision, self.device)
         found = []
         for part in parts:
 
             def compute(described: Tensor, part: Any = part) -> tuple[Tensor, Tensor]:
                 evidence = self.network.look(part, batch.cameras, described)
-                with reduced(self.config, self.device):
+                with products_in(dtype, self.device):
                     seen = self.network(evidence)
                 return seen.rgb, seen.mixed
 
@@ -118,8 +121,7 @@ class Gpnr(Method):
             else:
                 found.append(checkpoint(compute, features, use_reentrant=False))
         rgb, mixed = (torch.cat(column) for column in zip(*found, strict=True))
-        empty = rgb.new_zeros(len(rgb), 0)
-        return Seen(rgb, mixed, empty, empty[..., None], empty[..., None])
+        return rgb, mixed
 
     def optimisers(self) -> list[Optimisation]:
         """AdamW; its rate rises, and falls in one of three ways."""

@@ -9,12 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sightline.geometry import Cameras
+from sightline.geometry.rays import image_pixels
 from sightline.methods.base import Rendering, Scene
 from sightline.methods.gpnr.config import GpnrConfig
 from sightline.methods.gpnr.epipolar import TargetRays
 from sightline.methods.gpnr.network import GpnrNetwork
-from sightline.methods.gpnr.precision import reduced
 from sightline.methods.gpnr.views import SceneViews, network_cameras, rays_through
+from sightline.networks.precision import product_type, products_in
 
 
 class GpnrScene(Scene):
@@ -41,23 +42,16 @@ class GpnrScene(Scene):
         c2w, intrinsics = (value[0] for value in network_cameras(camera, self.views.frame))
         height, width = int(camera.height[0]), int(camera.width[0])
         chosen = self.sources_of(c2w)
-        cameras = self.views.cameras(chosen)
-        cameras = replace(cameras, c2w=cameras.c2w.to(device), intrinsics=cameras.intrinsics.to(device))
+        cameras = self.views.cameras(chosen).to(device)
         features = self._describe(chosen)
-        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        pixels = torch.stack([columns, rows], -1).view(-1, 2)
+        pixels = image_pixels(width, height)
         limits = self.views.near, self.views.far
-        whole = rays_through(pixels, c2w, intrinsics, limits, self.config.pixel_centre)
+        whole = rays_through(pixels, c2w, intrinsics, limits, self.config.pixel_centre).to(device)
+        dtype = product_type(self.config.layer_precision, device)
         colours, depths, origins = [], [], []
         for part in split_rays(whole, chunk or self.config.ray_chunk):
-            part = replace(
-                part,
-                origins=part.origins.to(device),
-                directions=part.directions.to(device),
-                c2w=part.c2w.to(device),
-            )
             evidence = self.network.look(part, cameras, features)
-            with reduced(self.config, device):
+            with products_in(dtype, device):
                 seen = self.network(evidence)
             colours.append(seen.rgb)
             depths.append(seen.depth(evidence.depths))

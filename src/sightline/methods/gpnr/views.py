@@ -10,11 +10,13 @@ from torch import Tensor
 
 from sightline.captures import Capture
 from sightline.foundation.errors import InputError
-from sightline.geometry import Cameras, LensModel, Similarity
+from sightline.geometry import Cameras, Similarity
 from sightline.geometry.poses import recentre
+from sightline.media.images import composite_over, to_float
 from sightline.methods.depth_bounds import view_bounds
 from sightline.methods.gpnr.config import GpnrConfig
 from sightline.methods.gpnr.epipolar import SourceCameras, TargetRays
+from sightline.methods.view_checks import check_views
 
 # Cameras nearer to each other than this, in the network's units, are one.
 _SAME = 1e-6
@@ -40,18 +42,7 @@ class SceneViews:
             InputError: lenses that bend light, views of several sizes, or nobody says how near and far it is.
         """
         cameras = capture.cameras
-        if bool((cameras.lens == LensModel.OPENCV_FISHEYE).any()) or bool((cameras.distortion != 0).any()):
-            raise InputError(
-                "gpnr needs pictures without lens distortion", where=capture.path, fix="Undistort them first"
-            )
-        sizes = np.unique(capture.images.sizes, axis=0)
-        if len(sizes) > 1:
-            listing = ", ".join(f"{width}x{height}" for width, height in sizes.tolist()[:3])
-            raise InputError(
-                f"The views of {capture.name} have several sizes ({listing})",
-                where=capture.path,
-                fix="Bring the views of a scene to one size",
-            )
+        check_views(capture, range(len(capture)), "gpnr")
         nears, fars = view_bounds(capture, config.near, config.far)
         near, far = float(nears.min()), float(fars.max())
         if not 0 < near < far:
@@ -94,11 +85,8 @@ class SceneViews:
 
     def pictures(self, views: Sequence[int]) -> Float[Tensor, "n 3 h w"]:
         """Load pictures in [0, 1], over white."""
-        loaded = torch.from_numpy(np.stack([self.capture.images[view] for view in views]))
-        images = loaded.permute(0, 3, 1, 2).float() / 255
-        if images.shape[1] == 3:
-            return images
-        return images[:, :3] * images[:, 3:] + 1 - images[:, 3:]
+        opaque = [composite_over(to_float(self.capture.images[view]), (1.0, 1.0, 1.0)) for view in views]
+        return torch.from_numpy(np.stack(opaque)).permute(0, 3, 1, 2)
 
 
 def network_cameras(

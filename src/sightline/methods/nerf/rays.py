@@ -107,9 +107,3 @@ def distances(pixel_rays: PixelRays, t: Float[Tensor, "rays"], frame: Frame) -> 
     z = -1 / (1 - t.double()).clamp_min(1 / _FARTHEST)
     origins, directions = pixel_rays.origins, ahead(pixel_rays.directions)
     return ((z - origins[:, 2].to(z)) / directions[:, 2].to(z) / frame.to_model.scale).to(t)
-
-
-def image_pixels(width: int, height: int) -> Int[Tensor, "rays 2"]:
-    """All pixels (column, row) of a picture, row by row."""
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([x, y], -1).reshape(-1, 2)

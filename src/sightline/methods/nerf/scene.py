@@ -9,11 +9,12 @@ from torch import Tensor
 from sightline.geometry import Cameras
 from sightline.geometry.ndc import ahead, ndc_points, ndc_rays
 from sightline.geometry.poses import normalise
+from sightline.geometry.rays import image_pixels
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.nerf.frame import Frame
 from sightline.methods.nerf.network import name_shown, network_of
 from sightline.methods.nerf.occupancy import OccupancyTracer
-from sightline.methods.nerf.rays import RayMaker, distances, image_pixels
+from sightline.methods.nerf.rays import RayMaker, distances
 from sightline.methods.nerf.tracing import Chance, Tracer, activate_density, over
 from sightline.networks.radiance_mlp import RadianceMlp
 

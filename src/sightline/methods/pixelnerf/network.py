@@ -16,10 +16,10 @@ from torch.nn import functional
 
 from sightline.kernels import use_compiled
 from sightline.kernels.feature_maps import locate, read
-from sightline.kernels.mlp import uses_bfloat16
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.encoder import GlobalEncoder, SpatialEncoder, read_features
 from sightline.networks.phase_encoding import PhaseEncoding
+from sightline.networks.precision import product_type
 from sightline.networks.resnet_fc import ResnetFC
 
 _LEAST_DEPTH = 1e-8
@@ -27,9 +27,7 @@ _LEAST_DEPTH = 1e-8
 
 def layer_type(config: PixelNerfConfig) -> torch.dtype:
     """Number format of the products on a CPU."""
-    if config.layer_precision != "auto":
-        return getattr(torch, config.layer_precision)
-    return torch.bfloat16 if uses_bfloat16() else torch.float32
+    return product_type(config.layer_precision, "cpu")
 
 
 @dataclass(frozen=True, eq=False)

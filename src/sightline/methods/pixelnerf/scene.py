@@ -4,11 +4,12 @@ import zlib
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from sightline.geometry import Cameras
 from sightline.geometry.poses import normalise
+from sightline.geometry.rays import image_pixels
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.frame import Frame
@@ -119,7 +120,7 @@ class PixelNerfScene(Scene):
     ) -> Rendering:
         """Render one camera of the input frame; see `Method.render`."""
         shape = int(camera.height[0]), int(camera.width[0])
-        pixels = image_pixels(*shape).to(camera.device) + self.config.pixel_centre
+        pixels = image_pixels(shape[1], shape[0]).to(camera.device) + self.config.pixel_centre
         parts = list(self._trace(camera, pixels, chunk or self.config.ray_chunk))
         colour, opacity, depth_sum = (torch.cat(column) for column in list(zip(*parts, strict=True))[:3])
         if self.has_background:
@@ -178,9 +179,3 @@ class PixelNerfScene(Scene):
             return None
         seed = zlib.crc32(camera.c2w.cpu().numpy().tobytes())
         return torch.Generator(device=self.encoded.rotation.device).manual_seed(seed)
-
-
-def image_pixels(height: int, width: int) -> Int[Tensor, "n 2"]:
-    """List the pixels (column, row) of a picture, row by row."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([columns, rows], -1).view(-1, 2)

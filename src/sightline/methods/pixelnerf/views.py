@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from sightline.captures import Capture
 from sightline.foundation.errors import InputError
-from sightline.geometry import LensModel
 from sightline.geometry.poses import normalise
 from sightline.geometry.similarity import Similarity
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.network import SourceViews
+from sightline.methods.view_checks import check_views
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,19 +53,7 @@ def load_views(
     """
     chosen = list(indices)
     cameras = capture.cameras[chosen]
-    if bool((cameras.lens == LensModel.OPENCV_FISHEYE).any()) or bool((cameras.distortion != 0).any()):
-        raise InputError(
-            "pixelnerf needs pictures without lens distortion", where=capture.path, fix="Undistort them first"
-        )
-    sizes = np.unique(capture.images.sizes[chosen], axis=0)
-    if len(sizes) > 1:
-        listing = ", ".join(f"{width}x{height}" for width, height in sizes.tolist()[:3])
-        raise InputError(
-            f"The views of {capture.name} have several sizes ({listing})",
-            where=capture.path,
-            fix="Bring them to one size",
-        )
-    height = int(sizes[0, 1])
+    _, height = check_views(capture, chosen, "pixelnerf")
     wanted = min(config.image_size or height, height)
     images = to_network(np.stack([capture.images[index] for index in chosen]), config)
     focal, centre = _lenses(capture, chosen, config)
