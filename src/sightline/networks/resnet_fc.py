@@ -1,6 +1,5 @@
 """A residual perceptron that joins what several views say (pixelNeRF, Yu et al. 2021, section 4.3)."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -75,27 +74,22 @@ class ResnetFC(nn.Module):
         self,
         x: Float[Tensor, "groups views n inputs"],
         z: Float[Tensor, "groups views n features"] | None,
-        added: Sequence[Float[Tensor, "groups views n width"]] | None = None,
     ) -> Float[Tensor, "groups n outputs"]:
         """Compute the outputs of points that several views see.
 
         Args:
             x: description of each point in each view.
             z: its feature in each view; None without features.
-            added: what the layers for features make of it, instead; see `projection`.
         """
         h = self.lin_in(x)
         for number, block in enumerate(self.blocks):
             if number == self.combine_layer:
                 h = self._join(h)
             if self.features and number < self.combine_layer:
-                if added is not None:
-                    h = h + added[number]
-                else:
-                    assert z is not None
-                    if len(self.scale_z):
-                        h = self.scale_z[number](z) * h
-                    h = h + self.lin_z[number](z)
+                assert z is not None
+                if len(self.scale_z):
+                    h = self.scale_z[number](z) * h
+                h = h + self.lin_z[number](z)
             h = block(h, self.beta)
         if self.combine_layer >= len(self.blocks):
             h = self._join(h)

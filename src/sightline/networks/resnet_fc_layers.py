@@ -31,23 +31,23 @@ class ResnetFcLayers:
         projection = network.projection()
         self._projection = None if projection is None else projection[0].detach()
         constants = [] if projection is None else list(projection[1].detach().split(self.width))
-        self._mapped = len(constants)
+        self.mapped = len(constants)
         # What a feature's layer adds everywhere is added with what comes before it.
         constants += [torch.zeros_like(network.lin_in.bias)] * (len(network.blocks) + 1 - len(constants))
         enter = network.lin_in.bias.detach() + constants[0]
-        self._enter = padded_columns([_weight(network.lin_in), enter[:, None]], dtype)
-        self._blocks = []
+        self.enter = padded_columns([_weight(network.lin_in), enter[:, None]], dtype)
+        self.blocks = []
         for block, constant in zip(network.blocks, constants[1:], strict=True):
             assert isinstance(block.fc_0, nn.Linear)
             assert isinstance(block.fc_1, nn.Linear)
-            self._blocks.append(
+            self.blocks.append(
                 (
                     (_weight(block.fc_0).to(dtype), block.fc_0.bias.detach().to(dtype)),
                     (_weight(block.fc_1).to(dtype), (block.fc_1.bias.detach() + constant).to(dtype)),
                 )
             )
-        self._leave = _weight(network.lin_out).to(dtype)
-        self._leave_bias = network.lin_out.bias.detach()
+        self.leave = _weight(network.lin_out).to(dtype)
+        self.leave_bias = network.lin_out.bias.detach()
 
     @staticmethod
     def serves(network: ResnetFC) -> bool:
@@ -68,6 +68,7 @@ class ResnetFcLayers:
         views: int,
         maps: Float[Tensor, "views cells projected"] | None,
         where: tuple[Int[Tensor, "rows 4"], Float[Tensor, "rows 4"]] | None,
+        notes: list[Tensor] | None = None,
     ) -> Float[Tensor, "n 4"]:
         """Compute the outputs of points that several views see.
 
@@ -75,22 +76,29 @@ class ResnetFcLayers:
             inputs: of each point in the first view, then in the second.
             maps: what `project` gave.
             where: the cells of the maps that rows read.
+            notes: takes what enters every layer, in their order.
         """
         ones = inputs.new_ones(1, 1).expand(len(inputs), 1)
-        added = functional.linear(padded_columns([inputs, ones], self.dtype), self._enter)
+        entered = padded_columns([inputs, ones], self.dtype)
+        added = functional.linear(entered, self.enter)
+        notes = [] if notes is None else notes
+        notes.append(entered)
         state: Tensor | None = None
-        for number, (first, second) in enumerate(self._blocks):
+        for number, (first, second) in enumerate(self.blocks):
             if number == self.combine_layer and views > 1:
                 state = self._join(added.float() if state is None else state + added, views)
                 active = state.relu().to(self.dtype)
             else:
-                features = maps if number < self._mapped else None
+                features = maps if number < self.mapped else None
                 state, active = add_and_rectify(state, added, features, where, number * self.width)
-            added = functional.linear(fused_linear(active, *first, active=True), *second)
+            inner = fused_linear(active, *first, active=True)
+            added = functional.linear(inner, *second)
+            notes += (active, inner)
         state, active = add_and_rectify(state, added)
-        if self.combine_layer >= len(self._blocks) and views > 1:
+        if self.combine_layer >= len(self.blocks) and views > 1:
             active = self._join(state, views).relu().to(self.dtype)
-        return functional.linear(active, self._leave).float() + self._leave_bias
+        notes.append(active)
+        return functional.linear(active, self.leave).float() + self.leave_bias
 
     def _join(self, state: Tensor, views: int) -> Tensor:
         each = state.view(views, -1, self.width)

@@ -45,7 +45,7 @@ def test_it_learns_to_see_scenes_that_it_was_not_shown():
     capture = plane_capture(2)
     training.method.eval()
     (held_out,) = capture.splits["test"]
-    truth = torch.from_numpy(capture.images[held_out]).float() / 255
+    truth = torch.tensor(capture.images[held_out]).float() / 255
     seen = picture(training.method, capture, capture.cameras[held_out])
     scene = training.method.encode(sources_of(capture))
     chosen = scene.sources_of(scene.views.c2w[0])  # type: ignore[attr-defined]

@@ -83,6 +83,34 @@ def add_and_rectify(
     return state, active
 
 
+def add_to_maps(upstream: Tensor, cells: Tensor, shares: Tensor, out: Tensor) -> None:
+    """Add the gradient of what `read` gave to that of the maps, on a CPU.
+
+    Args:
+        upstream: (n, channels) float32 or bfloat16.
+        cells, shares: what `locate` gave.
+        out: (m, cells, channels) float32, which is added to.
+    """
+    from sightline.kernels.feature_maps import cpu
+
+    cpu.share_out(upstream.contiguous(), cells, shares, out)
+
+
+def gradient_of_shares(maps: Tensor, cells: Tensor, upstream: Tensor) -> Tensor:
+    """Give the gradient (n, 4) of the shares that `read` was given, float32, on a CPU.
+
+    Args:
+        maps: (m, cells, channels) float32 or bfloat16.
+        cells: what `locate` gave.
+        upstream: (n, channels) of the maps' type.
+    """
+    from sightline.kernels.feature_maps import cpu
+
+    out = torch.empty(cells.shape, dtype=torch.float32)
+    cpu.to_shares(maps, cells, upstream.contiguous(), out)
+    return out
+
+
 class _Locate(torch.autograd.Function):
     @staticmethod
     def forward(ctx, places: Tensor, height: int, width: int, border: bool) -> Any:
@@ -123,17 +151,13 @@ class _Read(torch.autograd.Function):
     @staticmethod
     @first_order
     def backward(ctx, *gradients: Tensor) -> Any:
-        from sightline.kernels.feature_maps import cpu
-
         shape, dtype = ctx.given
         cells, shares, maps = ctx.saved_tensors
-        upstream = gradients[0].to(dtype).contiguous()
-        to_maps = to_shares = None
+        upstream = gradients[0].to(dtype)
+        to_maps = None
         if ctx.needs_input_grad[0]:
             found = upstream.new_zeros(shape, dtype=torch.float32)
-            cpu.share_out(upstream, cells, shares, found)
+            add_to_maps(upstream, cells, shares, found)
             to_maps = found.to(dtype)
-        if maps is not None:
-            to_shares = torch.empty_like(shares)
-            cpu.to_shares(maps, cells, upstream, to_shares)
+        to_shares = None if maps is None else gradient_of_shares(maps, cells, upstream)
         return to_maps, None, to_shares

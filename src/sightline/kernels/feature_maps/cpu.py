@@ -44,15 +44,19 @@ def _add(maps, cells, shares, begin, fresh, state, added, active, first, last):
         m = n // per_map
         a, b, c, d = cells[n, 0], cells[n, 1], cells[n, 2], cells[n, 3]
         sa, sb, sc, sd = shares[n, 0], shares[n, 1], shares[n, 2], shares[n, 3]
+        # Slices, and a loop for each array that is written: so the compiler sees that it may use vectors.
+        at_a, at_b = maps[m, a, begin : begin + width], maps[m, b, begin : begin + width]
+        at_c, at_d = maps[m, c, begin : begin + width], maps[m, d, begin : begin + width]
+        row, more = state[n], added[n]
+        if fresh:
+            for k in range(width):
+                row[k] = np.float32(0)
         for k in range(width):
-            j = begin + k
-            value = sa * load(maps[m, a, j]) + sb * load(maps[m, b, j])
-            value += sc * load(maps[m, c, j]) + sd * load(maps[m, d, j])
-            value += load(added[n, k])
-            if not fresh:
-                value += state[n, k]
-            state[n, k] = value
-            active[n, k] = like(active[n, k], value if value > 0 else value * np.float32(0))
+            value = sa * load(at_a[k]) + sb * load(at_b[k])
+            value += sc * load(at_c[k]) + sd * load(at_d[k])
+            row[k] += value + load(more[k])
+        for k in range(width):
+            active[n, k] = like(active[n, k], row[k] if row[k] > 0 else row[k] * np.float32(0))
 
 
 @kernel("void(float32[:,::1], T[:,::1], T[:,::1], int64, int64)")
@@ -88,8 +92,9 @@ def _share_out(upstream, cells, shares, out, first, last):
         for corner in range(4):
             share, cell = shares[n, corner], cells[n, corner]
             if share != 0:
-                for k in range(first, last):
-                    out[m, cell, k] += share * load(upstream[n, k])
+                to, given = out[m, cell, first:last], upstream[n, first:last]
+                for k in range(len(to)):
+                    to[k] += share * load(given[k])
 
 
 @kernel("void(T[:,:,::1], int32[:,::1], T[:,::1], float32[:,::1], int64, int64)", FAST_REDUCTION)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sightline.methods.colour_variation import bend_channels, exchange_channels
 from sightline.methods.enr.pairs import PairBatch
 
 # Axes of the volume: towards the camera, down, right.
@@ -30,11 +31,9 @@ def vary(
         pictures = torch.where(chosen[:, None, None, None], pictures.flip(3), pictures)
         motions = torch.where(chosen[:, None, None], mirrored(motions), motions)
     if permute_colours:
-        orders = torch.rand(pairs, 3, generator=generator, device=device).argsort(1).repeat_interleave(2, 0)
-        pictures = pictures.gather(1, orders[:, :, None, None].expand_as(pictures))
+        pictures = exchange_channels(pictures.unflatten(0, (pairs, 2)), generator).flatten(0, 1)
     if bend_colours:
-        bends = 2 * torch.rand(pairs, 3, 1, 1, generator=generator, device=device) - 1
-        pictures = pictures ** (bend_colours * bends).exp().repeat_interleave(2, 0)
+        pictures = bend_channels(pictures.unflatten(0, (pairs, 2)), bend_colours, generator).flatten(0, 1)
     return PairBatch(pictures, motions)
 
 

@@ -2,16 +2,17 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sightline.captures import Capture, CollectionObject
 from sightline.foundation.errors import InputError
+from sightline.methods.colour_variation import bend_channels, exchange_channels
 from sightline.methods.pixelnerf.boxes import object_box, pixels_in_boxes
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.frame import Frame
@@ -83,8 +84,8 @@ class BatchMaker:
         chance = torch.Generator().manual_seed(seed)
         count = self._choose(self.config.source_counts, chance)
         chosen = draw_distinct(len(self.objects), self.config.objects, chance)
-        boxed = self._given < self.config.box_steps
-        parts = [self._visit(index, count, boxed, chance) for index in chosen]
+        share = 1.0 if self._given < self.config.box_steps else self.config.box_share
+        parts = [self._visit(index, count, share, chance) for index in chosen]
         self._given += 1
         sources, origins, directions, colours = zip(*parts, strict=True)
         rays = torch.stack(origins), torch.stack(directions)
@@ -101,7 +102,7 @@ class BatchMaker:
         self._given = int(state["given"])
 
     def _visit(
-        self, index: int, count: int, boxed: bool, chance: torch.Generator
+        self, index: int, count: int, box_share: float, chance: torch.Generator
     ) -> tuple[PosedPictures, Tensor, Tensor, Tensor]:
         capture, config = self.objects[index], self.config
         if len(capture) < count:
@@ -125,32 +126,45 @@ class BatchMaker:
         pictures = load_views(capture, needed, config, self.frame.to_model)
         if config.colour_jitter:
             change = ColourChange.draw(config.colour_jitter, chance)
-            pictures = PosedPictures(
-                change(pictures.images), pictures.c2w, pictures.focal, pictures.centre, pictures.ratio
-            )
+            pictures = replace(pictures, images=change(pictures.images))
+        if config.permute_colours:
+            pictures = replace(pictures, images=exchange_channels(pictures.images[None], chance)[0])
+        if config.bend_colours:
+            bent = bend_channels(pictures.images[None] * 0.5 + 0.5, config.bend_colours, chance)[0]
+            pictures = replace(pictures, images=(bent - 0.5) / 0.5)
         place = torch.tensor([needed.index(targets[int(k)]) for k in used])[which]
-        boxes = self._find_boxes(index, capture, needed, pictures, set(place.tolist()) if boxed else set())
+        boxed = torch.full((config.rays,), box_share == 1)
+        if 0 < box_share < 1:
+            boxed = torch.rand(config.rays, generator=chance) < box_share
+        boxes = self._find_boxes(index, capture, needed, pictures, place, boxed)
         last = torch.tensor([pictures.images.shape[-1] - 1, pictures.images.shape[-2] - 1])
-        found = pixels_in_boxes(boxes, place.numpy(), across.numpy(), down.numpy())
+        found = pixels_in_boxes(boxes, across.numpy(), down.numpy())
         pixels = torch.minimum(torch.from_numpy(found).clamp_min(0), last)
         origins, directions = pixel_rays(pictures, place, pixels.float())
         colours = pictures.images[place, :, pixels[:, 1], pixels[:, 0]] * 0.5 + 0.5
         return pictures[[needed.index(view) for view in sources]], origins, directions, colours
 
     def _find_boxes(
-        self, index: int, capture: Capture, views: list[int], pictures: PosedPictures, wanted: set[int]
-    ) -> Float[np.ndarray, "views 4"]:
-        """Give the box of each view: that of the object for the rows wanted, the whole picture for others."""
+        self,
+        index: int,
+        capture: Capture,
+        views: list[int],
+        pictures: PosedPictures,
+        place: Int[Tensor, "rays"],
+        boxed: Bool[Tensor, "rays"],
+    ) -> Float[np.ndarray, "rays 4"]:
+        """Give the box that the pixel of each ray is drawn from: that of the object, or the whole picture."""
         height, width = pictures.images.shape[-2:]
         boxes = np.tile(np.array([0, 0, width - 1, height - 1], np.float32), (len(views), 1))
-        for row in wanted:
+        for row in set(place[boxed].tolist()):
             key = (index, views[row])
             if key not in self._boxes:
                 self._boxes[key] = object_box(capture, views[row], self.config)
             found = self._boxes[key]
             if found is not None:
                 boxes[row] = found * np.float32(pictures.ratio)
-        return boxes
+        whole = np.array([0, 0, width - 1, height - 1], np.float32)
+        return np.where(boxed.numpy()[:, None], boxes[place.numpy()], whole)
 
     def _choose(self, options: Sequence[int], chance: torch.Generator) -> int:
         return options[int(torch.randint(len(options), (1,), generator=chance))]

@@ -42,17 +42,16 @@ def _object_pixels(capture: Capture, index: int, config: PixelNerfConfig) -> np.
 
 
 def pixels_in_boxes(
-    boxes: Float[np.ndarray, "views 4"],
-    views: Int[np.ndarray, "rays"],
+    boxes: Float[np.ndarray, "rays 4"],
     across: Float[np.ndarray, "rays"],
     down: Float[np.ndarray, "rays"],
 ) -> Int[np.ndarray, "rays 2"]:
-    """Choose a pixel (column, row) in the box of each ray's view.
+    """Choose a pixel (column, row) in the box of each ray.
 
     Args:
         across: in [0, 1), where between the least and the greatest column.
         down: the same for rows.
     """
-    least, greatest = boxes[views, :2], boxes[views, 2:]
+    least, greatest = boxes[:, :2], boxes[:, 2:]
     places = np.stack([across, down], -1).astype(np.float32)
     return np.floor(places * (greatest + 1 - least) + least).astype(np.int64)

@@ -132,11 +132,19 @@ class PixelNerfConfig:
     """views of an object that take part in one step at most, drawn at random; all if not given"""
     box_steps: int = 100_000
     """first steps, in which rays are drawn from the box around the object; 0 for none"""
+    box_share: float = 0.0
+    """part of the rays that is drawn from the box after that; the others from anywhere in the picture"""
     saturated_background: bool = False
     """count a pixel with one saturated channel as background when looking for that box, as published; or else
     only one with all channels saturated"""
     colour_jitter: float = 0.0
     """how far hue, saturation, brightness and contrast of a scene are changed at random"""
+    permute_colours: bool = False
+    """exchange red, green and blue of an object in all of its views by chance, as other objects; not for
+    categories that have a colour"""
+    bend_colours: float = 0.0
+    """raise each channel of an object to a power between e^-x and e^x, drawn by chance, as other objects:
+    what tells objects apart is then their shape"""
     coarse_weight: float = 1.0
     """weight of the coarse pass in the loss"""
     fine_weight: float = 1.0
@@ -145,6 +153,8 @@ class PixelNerfConfig:
     """use `coarse_weight` without a fine pass too, which the published program forgets"""
     learning_rate: float = 1e-4
     """of Adam"""
+    final_rate: float = 1.0
+    """part of the learning rate that is left at the end; it falls along half a cosine"""
     decay_rate: float = 1.0
     """factor of the learning rate per `decay_span`"""
     decay_span: float = 10_000.0
@@ -185,6 +195,7 @@ class PixelNerfConfig:
             "box_steps",
             "noise",
             "colour_jitter",
+            "bend_colours",
             "global_width",
         )
         for name in not_negative:
@@ -198,6 +209,8 @@ class PixelNerfConfig:
                 f"Of {self.fine_samples} fine samples, {self.depth_samples} cannot lie around the depth",
                 where="--depth-samples",
             )
+        if not 0 <= self.box_share <= 1 or not 0 < self.final_rate <= 1:
+            raise InputError("--box-share must be from 0 to 1, --final-rate above 0 and at most 1")
         if not 1 <= self.levels <= 5:
             raise InputError("It must be from 1 to 5", where="--levels")
         if not 0 <= self.combine_layer <= self.blocks:

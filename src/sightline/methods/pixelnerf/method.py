@@ -1,5 +1,6 @@
 """`pixelnerf`: radiance fields from one or few pictures, learnt from many scenes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -152,13 +153,14 @@ class PixelNerf(Method):
         return self.config.batch_statistics and not self.config.freeze_encoder
 
     def optimisers(self) -> list[Optimisation]:
-        """Adam on all parameters that the configuration trains."""
+        """Adam on all parameters that the configuration trains; its rate falls as the configuration says."""
         config = self.config
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimiser = fused_adam(trained, lr=config.learning_rate)
 
         def schedule(progress: Progress) -> float:
-            return config.decay_rate ** (progress.step / config.decay_span)
+            falling = 1 + (config.final_rate - 1) * 0.5 * (1 - math.cos(math.pi * progress.fraction))
+            return falling * config.decay_rate ** (progress.step / config.decay_span)
 
         return [Optimisation(optimiser, schedule)]
 

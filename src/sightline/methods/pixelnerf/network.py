@@ -4,7 +4,6 @@ Notation: G objects at a time, each with V source views and N points. Cameras lo
 the names of the published files: `encoder.model.…`, `mlp_coarse.…`, `mlp_fine.…`.
 """
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +13,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sightline.kernels import use_compiled
-from sightline.kernels.feature_maps import locate, read
+from sightline.kernels.feature_maps import locate
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.encoder import GlobalEncoder, SpatialEncoder, read_features
 from sightline.networks.phase_encoding import PhaseEncoding
 from sightline.networks.precision import product_type
 from sightline.networks.resnet_fc import ResnetFC
+from sightline.networks.resnet_fc_training import evaluate, serves
 
 _LEAST_DEPTH = 1e-8
 
@@ -151,10 +150,15 @@ class PixelNerfNetwork(nn.Module):
         turned, seen, facing = self.see_points(encoded, points, directions)
         inputs = self.describe_inputs(turned, seen, facing)
         perceptron = self.mlp_fine if fine and self.mlp_fine is not None else self.mlp_coarse
+        layers = perceptron.projection()
+        if serves(perceptron, inputs) and self._commutes(encoded):
+            maps = where = None
+            if encoded.maps is not None and layers is not None:
+                maps = self._project(encoded.maps, layers[0])
+                where = self.locate_features(encoded, seen)
+            return evaluate(perceptron, layer_type(self.config), inputs, maps, where)
         with self._precision(inputs):
-            added = self._project(perceptron, encoded, seen)
-            features = self._features(encoded, seen) if added is None else None
-            return perceptron(inputs, features, added).to(inputs.dtype)
+            return perceptron(inputs, self._features(encoded, seen)).to(inputs.dtype)
 
     def describe_points(
         self,
@@ -221,26 +225,16 @@ class PixelNerfNetwork(nn.Module):
             shares = shares * (seen[..., 2] < 0).flatten()[:, None]
         return cells, shares
 
-    def _project(self, perceptron: ResnetFC, encoded: Encoded, seen: Tensor) -> Sequence[Tensor] | None:
-        """Take maps through the layers for features before points read them, of which there are more.
+    def _commutes(self, encoded: Encoded) -> bool:
+        """Say whether maps may go through layers before points read them, of which there are more."""
+        config = self.config
+        plain = config.feature_sampling == "bilinear" and config.feature_padding != "reflection"
+        return encoded.whole is None and (encoded.maps is None or plain)
 
-        None where the two do not commute, or nothing is gained.
-        """
-        config, maps = self.config, encoded.maps
-        commute = (
-            config.feature_sampling == "bilinear"
-            and config.feature_padding == "border"
-            and config.mirror_behind
-            and encoded.whole is None
-        )
-        layers = perceptron.projection()
-        if maps is None or layers is None or not commute or not use_compiled(maps):
-            return None
-        maps = maps.detach() if config.freeze_encoder else maps
-        projected = functional.linear(maps.flatten(2).transpose(1, 2), *layers)
-        found = read(projected, *self.locate_features(encoded, seen))
-        width = perceptron.lin_in.out_features
-        return found.view(*seen.shape[:3], -1, width).unbind(3)
+    def _project(self, maps: Tensor, weight: Tensor) -> Tensor:
+        maps = maps.detach() if self.config.freeze_encoder else maps
+        with self._precision(maps):
+            return functional.linear(maps.flatten(2).transpose(1, 2), weight)
 
     def _precision(self, like: Tensor) -> Any:
         narrow = like.device.type == "cpu" and layer_type(self.config) == torch.bfloat16
