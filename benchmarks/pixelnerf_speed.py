@@ -13,7 +13,8 @@ machine change less.
 
 What is rendered is a picture from one source view; without `--data`, of noise, and with random weights
 without `--run`. The whole picture takes the plain one minutes: `--rays` shrinks it to about so many pixels.
-Both sides place samples evenly, as `pixelnerf` renders.
+Both sides place samples evenly, as `pixelnerf` renders; a row more has its sampler occupancy, which is made
+for networks that know where matter is: give `--run`. With `--data` photos judge both samplers.
 
 With `--curve` both sides train from the same weights on the same batches of a set of objects, and the mean
 loss of each tenth is printed. `sightline data make objects` makes such sets.
@@ -22,11 +23,14 @@ loss of each tenth is printed. `sightline data make objects` makes such sets.
 import argparse
 import json
 import math
+import statistics
+import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from benchmarks.layer_work import LAYER_HEAD, LayerRow, LayerWork
 from benchmarks.pixelnerf_curve import measure_curve, plain_batch, plain_views
@@ -48,7 +52,7 @@ from sightline.methods.pixelnerf.method import PixelNerf
 from sightline.methods.pixelnerf.network import SourceViews
 from sightline.methods.pixelnerf.scene import PixelNerfScene
 from sightline.methods.pixelnerf.tracing import Chance, ObjectRays
-from sightline.methods.pixelnerf.views import as_sources, load_views
+from sightline.methods.pixelnerf.views import as_sources, load_views, to_network
 from sightline.runs import Run
 
 _CHUNKS = (1 << 12, 1 << 14, CHUNK)
@@ -174,17 +178,84 @@ def compare_rendering(
     def shown(side: Plain) -> Tensor:
         return side.render(seen, columns, noise).clamp(0, 1)
 
+    guided = encode_guided(method, source)
     calls = {str(chunk): lambda side=side: shown(side) for chunk, side in plain.items()}
-    timings = time_in_turns({**calls, "ours": lambda: scene.render(camera).rgb.flatten(0, 1)}, rounds)
-    return [
-        encoding,
-        LayerRow.measure(
-            f"{name}, {size[1]}x{size[0]} pixels from 1 view",
-            len(ends),
-            timings,
-            lambda way: LayerWork(plain[int(way)].network, lambda: shown(plain[int(way)])),
-        ),
-    ]
+    calls["ours"] = lambda: scene.render(camera).rgb.flatten(0, 1)
+    # The first call makes the grid, and is not counted: it is a row of its own.
+    calls["guided"] = lambda: guided.render(camera).rgb.flatten(0, 1)
+    timings = time_in_turns(calls, rounds)
+    titles = {"ours": "from 1 view", "guided": "by occupancy"}
+    rows = [encoding]
+    for side, title in titles.items():
+        others = {way: timing for way, timing in timings.items() if way not in titles}
+        rows.append(
+            LayerRow.measure(
+                f"{name}, {size[1]}x{size[0]} pixels {title}",
+                len(ends),
+                {**others, "ours": timings[side]},
+                lambda way: LayerWork(plain[int(way)].network, lambda: shown(plain[int(way)])),
+            )
+        )
+    return rows
+
+
+def encode_guided(method: PixelNerf, source: Capture) -> PixelNerfScene:
+    """See an object, to be shown with the sampler occupancy."""
+    method.choose_sampler("occupancy")
+    try:
+        scene = method.encode(source)
+    finally:
+        method.choose_sampler("stratified")
+    assert isinstance(scene, PixelNerfScene)
+    return scene
+
+
+@dataclass(frozen=True)
+class Samplers:
+    """What both samplers show of an object's photos, and the time that the grid takes once for an object."""
+
+    views: int
+    stratified_psnr: float
+    occupancy_psnr: float
+    stratified_samples: float
+    """points of a ray that the network is asked for"""
+    occupancy_samples: float
+    grid_seconds: float
+
+    def line(self) -> str:
+        """For people."""
+        return (
+            f"{self.views} photos, PSNR: stratified {self.stratified_psnr:.2f} dB of "
+            f"{self.stratified_samples:.0f} points a ray, occupancy {self.occupancy_psnr:.2f} dB of "
+            f"{self.occupancy_samples:.1f}; the grid takes {self.grid_seconds:.2f} s, once for an object"
+        )
+
+
+@torch.no_grad()
+def compare_samplers(method: PixelNerf, captures: Sequence[Capture], views: int = 12) -> Samplers:
+    """Judge both samplers by photos of objects, seen from the first view of each."""
+    seconds: list[float] = []
+    scores: list[tuple[float, float]] = []
+    samples: list[tuple[float, float]] = []
+    for capture in captures:
+        source = capture.subset([0])
+        scenes = method.encode(source), encode_guided(method, source)
+        first = time.perf_counter()
+        scenes[1].render(shrink(capture.cameras[[0]], 1))  # type: ignore[attr-defined]
+        seconds.append(time.perf_counter() - first)
+        chosen = range(1, len(capture), max(1, -(-(len(capture) - 1) // views)))
+        for view in chosen:
+            camera = capture.cameras[[view]]
+            truth = (
+                to_network(np.stack([capture.images[view]]), method.config)[0].permute(1, 2, 0) * 0.5 + 0.5
+            )
+            shown = [method.render(scene, camera) for scene in scenes]
+            errors = [float((picture.rgb - truth).square().mean()) for picture in shown]
+            scores.append((-10 * math.log10(errors[0]), -10 * math.log10(errors[1])))
+            each = [picture.statistics["samples"] / picture.statistics["rays"] for picture in shown]
+            samples.append((each[0], each[1]))
+    means = [statistics.mean(column) for rows in (scores, samples) for column in zip(*rows, strict=True)]
+    return Samplers(len(scores), *means, statistics.median(seconds))
 
 
 def compare_steps(name: str, config: PixelNerfConfig, rounds: int) -> LayerRow:
@@ -222,14 +293,14 @@ def compare_steps(name: str, config: PixelNerfConfig, rounds: int) -> LayerRow:
     )
 
 
-def choose_capture(data: Path | None, method: PixelNerf) -> Capture:
-    """Open the first object for testing, or the first there is; noise without data."""
+def choose_captures(data: Path | None, method: PixelNerf, most: int = 8) -> list[Capture]:
+    """Open the first objects for testing, or the first there are; noise without data."""
     if data is None:
-        return make_capture(method)
+        return [make_capture(method)]
     found = open_capture(data)
     if isinstance(found, Collection):
-        return (found.split("test") or found.objects)[0].open()
-    return found
+        return [one.open() for one in (found.split("test") or found.objects)[:most]]
+    return [found]
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -249,16 +320,20 @@ def main(words: Sequence[str] | None = None) -> None:
         if print_curve(parser, arguments, partial(measure_curve, config)):
             return
         name, method = load_method(arguments.run, arguments.views)
-        capture = choose_capture(arguments.data, method)
-        rows = compare_rendering(name, method, capture, arguments.rays, arguments.rounds)
+        captures = choose_captures(arguments.data, method)
+        rows = compare_rendering(name, method, captures[0], arguments.rays, arguments.rounds)
+        samplers = None if arguments.data is None else compare_samplers(method, captures)
         rows.append(compare_steps(arguments.preset, config, arguments.rounds))
     except InputError as error:
         parser.error(str(error))
     if arguments.json:
-        print(json.dumps({"rows": [row.plain() for row in rows]}, indent=2))
+        found = {"rows": [row.plain() for row in rows]}
+        print(json.dumps(found | ({"samplers": asdict(samplers)} if samplers else {}), indent=2))
         return
     print(f"{torch.get_num_threads()} threads; alone: the rate of the plain one's products by themselves")
     print("\n".join([LAYER_HEAD, *(row.line() for row in rows)]))
+    if samplers is not None:
+        print(samplers.line())
 
 
 def load_method(run: Path | None, preset: str) -> tuple[str, PixelNerf]:

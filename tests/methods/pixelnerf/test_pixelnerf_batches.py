@@ -103,6 +103,12 @@ def test_the_box_phase_ends_and_goes_on_after_resuming():
     assert float((next(resumed).colours < 1).any(-1).float().mean()) < 0.45
 
 
+def test_part_of_the_rays_may_be_drawn_from_boxes_after_that():
+    batches = maker(box_steps=0, box_share=0.5, rays=400)
+    shares = [float((next(batches).colours < 1).any(-1).float().mean()) for _ in range(4)]
+    assert 0.4 < np.mean(shares) < 0.6
+
+
 def test_objects_are_closed_where_they_do_not_fit():
     opened = []
 
@@ -147,6 +153,24 @@ def test_colours_change_alike_in_all_views():
     shown = changed.colours[0][(plain.colours[0] < 1).any(-1)]
     torch.testing.assert_close(shown, shown[:1].expand_as(shown))
     assert bool((changed.colours >= 0).all() and (changed.colours <= 1).all())
+
+
+def test_other_objects_are_made_by_other_colours():
+    orders = set()
+    for seed in range(8):
+        plain = next(maker(seed, objects=1))
+        changed = next(maker(seed, objects=1, permute_colours=True))
+        matter = (plain.colours[0] < 1).any(-1)
+        one, other = plain.colours[0][matter][0], changed.colours[0][matter]
+        torch.testing.assert_close(other, other[:1].expand_as(other))
+        assert sorted(one.tolist()) == pytest.approx(sorted(other[0].tolist()))
+        orders.add(tuple(other[0].argsort().tolist()) + tuple(one.argsort().tolist()))
+        bent = next(maker(seed, objects=1, bend_colours=0.7))
+        powers = bent.colours[0][matter][0].log() / one.log()
+        assert bool((powers.log().abs() <= 0.7 + 1e-3).all())
+        assert float(powers.log().abs().max()) > 0.01
+        torch.testing.assert_close(bent.colours[0][~matter], plain.colours[0][~matter])
+    assert len(orders) > 2
 
 
 def test_methods_refuse_data_without_training_objects():

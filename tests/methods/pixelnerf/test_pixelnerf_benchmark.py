@@ -1,6 +1,7 @@
 """The plain implementation that `pixelnerf` is measured against, and the benchmark that measures it."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from benchmarks import pixelnerf_speed
 from benchmarks.layer_work import LayerWork
 from benchmarks.pixelnerf_curve import measure_curve, plain_batch, plain_rays, plain_views
 from benchmarks.plain_pixelnerf import CHUNK, Noise, Plain
-from pixelnerf_cases import balls, small_config
+from pixelnerf_cases import balls, small_config, small_method
 from pixelnerf_golden import (
     close,
     config_of,
@@ -239,7 +240,10 @@ def test_the_sides_of_the_benchmark_do_the_same(monkeypatch):
     config = small_config(hidden_width=16, fine_samples=4)
     method = pixelnerf_speed.make_method(config)
     capture = pixelnerf_speed.make_capture(method)
-    seeing, picture = pixelnerf_speed.compare_rendering("small", method, capture, 50, rounds=1)
+    seeing, picture, guided = pixelnerf_speed.compare_rendering("small", method, capture, 50, rounds=1)
+    assert guided.name == "small, 7x7 pixels by occupancy"
+    assert guided.plain_seconds == picture.plain_seconds
+    assert method.config.sampler == "stratified"
     assert (seeing.count, picture.count, picture.name) == (1, 49, "small, 7x7 pixels from 1 view")
     step = pixelnerf_speed.compare_steps("small", config, rounds=1)
     assert step.count == config.objects * config.rays
@@ -249,6 +253,24 @@ def test_the_sides_of_the_benchmark_do_the_same(monkeypatch):
         assert row.rates["ratio"] == pytest.approx(row.plain_seconds / row.seconds)
     rgb = method.render(method.encode(capture.subset([0])), capture.cameras[[-1]]).rgb
     assert rgb.std(0).min() > 0.01
+
+
+def test_photos_judge_both_samplers(monkeypatch):
+    method = small_method()
+    capture = pixelnerf_speed.make_capture(method, 5)
+    found = pixelnerf_speed.compare_samplers(method, [capture], views=2)
+    assert (found.views, found.stratified_samples) == (2, 2 * 16 + 8)
+    assert found.grid_seconds > 0
+    errors = []
+    for sampler in ("stratified", "occupancy"):
+        method.choose_sampler(sampler)
+        scene = method.encode(capture.subset([0]))
+        shown = [method.render(scene, capture.cameras[[view]]).rgb for view in (1, 3)]
+        truth = [torch.tensor(capture.images[view]) / 255 for view in (1, 3)]
+        squares = [float((a - b).square().mean()) for a, b in zip(shown, truth, strict=True)]
+        errors.append(sum(-10 * math.log10(value) for value in squares) / 2)
+    assert [found.stratified_psnr, found.occupancy_psnr] == pytest.approx(errors, abs=1e-4)
+    assert "PSNR: stratified" in found.line()
 
 
 def test_curves_of_equal_sides_are_equal():
@@ -270,6 +292,7 @@ def test_the_benchmark_prints_json(monkeypatch, capsys):
     assert [(row["name"], row["count"]) for row in found["rows"]] == [
         ("tiny, seeing a view", 1),
         ("tiny, 3x3 pixels from 1 view", 9),
+        ("tiny, 3x3 pixels by occupancy", 9),
         ("step of tiny, 2 objects, 2 views, 128 rays", 128),
     ]
     assert all(row["plain_gflops"] > 0 and row["products_gflops"] == 100 for row in found["rows"])

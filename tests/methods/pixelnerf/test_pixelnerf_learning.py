@@ -20,7 +20,7 @@ def train(method: PixelNerf, steps: int, data=None) -> list[float]:
         found["loss"].backward()
         optimisation.optimiser.step()
         method.after_step(Progress(step + 1, (step + 1) / steps))
-        losses.append(float(found["loss"]))
+        losses.append(found["loss"].item())
     return losses
 
 
