@@ -40,6 +40,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "source_counts": (1, 2),
         "target_views": 4,
         "learning_rate": 5e-4,
-        "box_steps": 2000,
+        "box_steps": 200,
+        "box_share": 0.6,
+        "final_rate": 0.1,
     },
 }
