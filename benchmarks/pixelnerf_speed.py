@@ -246,9 +246,8 @@ def compare_samplers(method: PixelNerf, captures: Sequence[Capture], views: int 
         chosen = range(1, len(capture), max(1, -(-(len(capture) - 1) // views)))
         for view in chosen:
             camera = capture.cameras[[view]]
-            truth = (
-                to_network(np.stack([capture.images[view]]), method.config)[0].permute(1, 2, 0) * 0.5 + 0.5
-            )
+            photo = to_network(np.stack([capture.images[view]]), method.config)[0]
+            truth = photo.permute(1, 2, 0) * 0.5 + 0.5
             shown = [method.render(scene, camera) for scene in scenes]
             errors = [float((picture.rgb - truth).square().mean()) for picture in shown]
             scores.append((-10 * math.log10(errors[0]), -10 * math.log10(errors[1])))
