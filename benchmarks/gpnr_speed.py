@@ -33,6 +33,7 @@ from sightline.methods.base import Progress
 from sightline.methods.gpnr.batches import Draw, GpnrBatch, TrainingScene, draw_step, make_batch
 from sightline.methods.gpnr.config import INFO, GpnrConfig
 from sightline.methods.gpnr.method import Gpnr
+from sightline.methods.gpnr.quick_stages import QuickStages
 from sightline.methods.gpnr.scene import split_rays
 from sightline.methods.gpnr.views import SceneViews
 from sightline.networks.precision import product_type, products_in
@@ -101,14 +102,15 @@ def compare_rendering(name: str, config: GpnrConfig, rays: int, rounds: int) -> 
     batch = draw_batch(make_scene(config), config, rays)
     given = plain_batch(batch)
     sides = {str(chunk): Plain(config, state, chunk=chunk) for chunk in _PLAIN_CHUNKS}
-    features = method.network.patches(batch.pictures)
+    features, dtype = method.network.patches(batch.pictures), product_type(config.layer_precision, "cpu")
+    quick = QuickStages.of(method.network.stages, dtype)
 
     def ours() -> Tensor:
         found = []
         for part in split_rays(batch.rays, config.ray_chunk):
             evidence = method.network.look(part, batch.cameras, features)
-            with products_in(product_type(config.layer_precision, "cpu"), torch.device("cpu")):
-                found.append(method.network(evidence).rgb)
+            with products_in(dtype, torch.device("cpu")):
+                found.append(method.network(evidence, quick).rgb)
         return torch.cat(found)
 
     described = {way: side.network.describe(given.pictures) for way, side in sides.items()}

@@ -94,7 +94,7 @@ def test_losses_and_steps(shared):
     for step, line in enumerate(truth["history"]):
         seen = network(network.look(rays, cameras, network.patches(pictures)))
         loss, mixed = (torch.mean((found - colours) ** 2) for found in (seen.rgb, seen.mixed))
-        assert float(loss) == pytest.approx(line["loss"], rel=1e-4)
+        assert loss.item() == pytest.approx(line["loss"], rel=1e-4)
         assert float(mixed) == pytest.approx(line["loss_c"], rel=1e-4)
         adam.zero_grad()
         (loss + mixed).backward()

@@ -15,7 +15,24 @@ from sightline.methods.base import Progress
 from sightline.methods.gpnr.config import INFO, PRESETS, GpnrConfig
 from sightline.methods.gpnr.method import Gpnr
 from sightline.methods.gpnr.network import Evidence
+from sightline.methods.gpnr.scene import GpnrScene
 from sightline.methods.gpnr.views import SceneViews, network_cameras, rays_through
+from sightline.networks.precision import product_type
+
+
+def check_quick_pictures(near: float, **changes) -> None:
+    """Pictures by quick stages are those of the network as it is defined."""
+    capture = plane_capture(1)
+    method = make_method(heads=1, **changes)
+    scene = method.encode(sources_of(capture))
+    assert isinstance(scene, GpnrScene)
+    quick = method.render(scene, capture.cameras[4])
+    assert scene._quick is not None
+    scene._quick = None
+    truth = method.render(scene, capture.cameras[4])
+    assert float(truth.rgb.std()) > 0.01
+    torch.testing.assert_close(quick.rgb, truth.rgb, rtol=0, atol=near)
+    torch.testing.assert_close(quick.depth, truth.depth, rtol=near, atol=near)
 
 
 class GpnrTraining(Training):
@@ -214,3 +231,23 @@ def test_data_that_cannot_be_taken():
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets_can_be_built(name):
     assert isinstance(INFO.build_config(name), GpnrConfig)
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+@pytest.mark.parametrize("samples", [16, 40])
+def test_quick_stages_make_the_pictures_of_the_network(faithful, samples):
+    check_quick_pictures(1e-4, faithful=faithful, samples=samples)
+
+
+@pytest.mark.skipif(
+    product_type("auto", torch.device("cpu")) != torch.bfloat16, reason="the processor has no fast bfloat16"
+)
+def test_quick_stages_in_bfloat16_are_near():
+    check_quick_pictures(0.02, layer_precision="bfloat16")
+
+
+def test_layers_of_several_heads_are_computed_as_they_are():
+    capture = plane_capture(1)
+    scene = make_method().encode(sources_of(capture))
+    assert isinstance(scene, GpnrScene)
+    assert scene._quick is None

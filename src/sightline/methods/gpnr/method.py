@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError, warn
 from sightline.geometry import Cameras
+from sightline.kernels.warm import compile_operations
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.gpnr.batches import GpnrBatch, RayMaker, TrainingScene
 from sightline.methods.gpnr.config import GpnrConfig
@@ -52,6 +54,12 @@ class Gpnr(Method):
         if count < 1:
             raise InputError(f"It must be 1 or above, not {count}", where="--num-sources")
         self.config = replace(self.config, sources=count)
+
+    def warm_up(self) -> None:
+        """Compile the kernels that pictures are made with."""
+        if self.device.type == "cpu":
+            narrow = product_type(self.config.layer_precision, self.device) == torch.bfloat16
+            compile_operations("tokens", dtype=np.uint16 if narrow else np.float32)
 
     def prepare(self, data: Capture | Collection) -> list[TrainingScene]:
         """Bring the training scenes to the network's frame.

@@ -25,6 +25,7 @@ from sightline.methods.gpnr.epipolar import (
     source_rays,
 )
 from sightline.methods.gpnr.patches import PatchFeatures
+from sightline.methods.gpnr.quick_stages import QuickStages
 from sightline.networks.attention import TransformerLayer, hide, lecun, transformer
 from sightline.networks.phase_encoding import PhaseEncoding
 
@@ -117,22 +118,28 @@ class GpnrNetwork(nn.Module):
             None if config.faithful else places.seen.transpose(0, 1),
         )
 
-    def forward(self, evidence: Evidence) -> Seen:
-        """Compute the colours of rays."""
-        seen = evidence.seen
+    @property
+    def stages(self) -> dict[str, nn.ModuleList]:
+        """The transformers: across views, along rays, across the views of a ray."""
+        return {"visual": self.visual_layers, "epipolar": self.epipolar_layers, "view": self.view_layers}
+
+    def forward(self, evidence: Evidence, quick: QuickStages | None = None) -> Seen:
+        """Compute the colours of rays.
+
+        Args:
+            quick: computes the transformers in place of these, without gradients.
+        """
+        seen, refine = evidence.seen, self._refine if quick is None else quick.refine
         own = self._own_code(evidence.rays)
         # Across the views of one depth: (rays, samples, views, width).
-        x = transformer(
-            self.visual_layers,
-            self._keys(evidence).transpose(1, 2),
-            seen=None if seen is None else seen.transpose(1, 2),
-        )
-        query = transformer(self.visual_layers, self.query(own)[None])
+        across_views = None if seen is None else seen.transpose(1, 2)
+        x = refine("visual", self._keys(evidence).transpose(1, 2), 0, across_views)
+        query = refine("visual", self.query(own)[None])
         # Along the ray, for each view; the ray's own token comes first.
         rays, _, views, width = x.shape
         x = torch.cat([query.to(x).expand(rays, views, 1, width), x.transpose(1, 2)], 2)
         known = None if seen is None else torch.cat([torch.ones_like(seen[..., :1]), seen], -1)
-        keys = transformer(self.epipolar_layers, x, skip=1, seen=known)
+        keys = refine("epipolar", x, 1, known)
         along = _weights(self.sample_logit, keys, seen)
         features = torch.einsum("rnp,rnpd->rnd", along, keys.float())
         # Across the views of a ray.
@@ -140,11 +147,14 @@ class GpnrNetwork(nn.Module):
         x = torch.cat([own, self.view_key(features).to(x)], 1)
         useful = None if seen is None else seen.any(-1)
         known = None if useful is None else torch.cat([torch.ones_like(useful[..., :1]), useful], -1)
-        keys = transformer(self.view_layers, x, skip=1, seen=known)
+        keys = refine("view", x, 1, known)
         across = _weights(self.view_logit, keys, useful)
         rgb = torch.sigmoid(self.colour(torch.einsum("rn,rnd->rd", across, keys.float())))
         mixed = torch.einsum("rn,rnp,rnpc->rc", across, along, self.patches.colours(evidence.features))
         return Seen(rgb.float(), mixed, across, along, features)
+
+    def _refine(self, name: str, x: Tensor, skip: int = 0, seen: Tensor | None = None) -> Tensor:
+        return transformer(self.stages[name], x, skip, seen)
 
     def _own_code(self, like: Tensor) -> Float[Tensor, "1 code"]:
         """The code of a ray in its own frame."""

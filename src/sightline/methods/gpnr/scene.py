@@ -14,6 +14,7 @@ from sightline.methods.base import Rendering, Scene
 from sightline.methods.gpnr.config import GpnrConfig
 from sightline.methods.gpnr.epipolar import TargetRays
 from sightline.methods.gpnr.network import GpnrNetwork
+from sightline.methods.gpnr.quick_stages import QuickStages
 from sightline.methods.gpnr.views import SceneViews, network_cameras, rays_through
 from sightline.networks.precision import product_type, products_in
 
@@ -30,6 +31,8 @@ class GpnrScene(Scene):
     def __init__(self, network: GpnrNetwork, views: SceneViews, config: GpnrConfig):
         self.network, self.views, self.config = network, views, config
         self._features: OrderedDict[int, Tensor] = OrderedDict()
+        self._dtype = product_type(config.layer_precision, network.colour.weight.device)
+        self._quick = QuickStages.of(network.stages, self._dtype)
 
     def sources_of(self, c2w: Float[Tensor, "3 4"]) -> list[int]:
         """Choose the views that show what a camera of the network's frame sees, nearest first."""
@@ -47,12 +50,11 @@ class GpnrScene(Scene):
         pixels = image_pixels(width, height)
         limits = self.views.near, self.views.far
         whole = rays_through(pixels, c2w, intrinsics, limits, self.config.pixel_centre).to(device)
-        dtype = product_type(self.config.layer_precision, device)
         colours, depths, origins = [], [], []
         for part in split_rays(whole, chunk or self.config.ray_chunk):
             evidence = self.network.look(part, cameras, features)
-            with products_in(dtype, device):
-                seen = self.network(evidence)
+            with products_in(self._dtype, device):
+                seen = self.network(evidence, self._quick)
             colours.append(seen.rgb)
             depths.append(seen.depth(evidence.depths))
             origins.append(seen.view_weights.argmax(1))
