@@ -169,3 +169,33 @@ def test_a_whole_evaluation_of_real_chairs(chairs, tmp_path):
     assert [(line[0], line[3]) for line in finished] == [(entry.id, "1") for entry in entries]
     summary = (tmp_path / "pixelnerf" / "all_metrics.txt").read_text()
     assert summary == f" psnr: {metrics['psnr']:.6f} ssim: {metrics['ssim']:.6f}"
+
+
+@pytest.mark.parametrize("name", ["blur", "noise", "other"])
+def test_gpnr_scores(shared, name):
+    folder = shared / "golden" / "gpnr"
+    values = json.loads((folder / "golden.json").read_text(encoding="utf-8"))["metrics"]
+    values = values["other_view" if name == "other" else f"{name}_fp16"]
+    with np.load(folder / "metric_inputs.npz") as file:
+        truth, picture = file["gt"].astype(np.float32) / 255, file[name].astype(np.float32)
+    prediction = torch.from_numpy(picture / 255 if name == "other" else picture)
+    found = get_protocol("gpnr").score(prediction, torch.from_numpy(truth), None, None)
+    assert found["psnr"] == pytest.approx(values["psnr"], abs=1e-3)
+    assert found["ssim"] == pytest.approx(values["ssim_range1"], abs=1e-4)
+    assert found["ssim_range2"] == pytest.approx(values["ssim_range2"], abs=1e-4)
+    if "psnr_crop10" in values:
+        cropped = get_protocol("gpnr-cropped").score(prediction, torch.from_numpy(truth), None, None)
+        assert cropped["psnr"] == pytest.approx(values["psnr_crop10"], abs=1e-3)
+
+
+def test_gpnr_scores_of_what_counts():
+    truth = torch.rand(24, 30, 3, generator=torch.Generator().manual_seed(0))
+    prediction = truth.clone()
+    prediction[:12] = 0
+    counted = torch.zeros(24, 30, dtype=torch.bool)
+    counted[12:] = True
+    found = get_protocol("gpnr").score(prediction, truth, counted, None)
+    assert (found["psnr"], found["ssim"], found["ssim_range2"]) == (math.inf, 1, 1)
+    small = get_protocol("gpnr-cropped").score(prediction[:12], truth[:12], None, None)
+    assert small["ssim"] is None
+    assert small["ssim_range2"] is None

@@ -4,7 +4,7 @@
 window and data range 1, LPIPS with VGG-16; the mean over the views of an object, then over objects.
 
 `enr`: nothing is rounded. `pixelnerf`: the prediction is cut to 8 bits, and the files of pixelNeRF's own
-programs are written.
+programs are written. `gpnr`: nothing is rounded, SSIM is given with the published range too.
 
 A protocol with rules of its own is an instance of `Protocol` with other fields, or of a subclass that
 overrides `score` or `average`, and a call of `register_protocol`.
@@ -235,5 +235,57 @@ PIXELNERF = register_protocol(
         rounded=False,
         ssim_window="uniform",
         sources="64",
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpnrProtocol(Protocol):
+    """What GPNR's program does: nothing is rounded, and SSIM has the covariance of samples.
+
+    `ssim` has the range of values in [0, 1]; `ssim_range2` that of the program, twice as large by mistake,
+    which inflates it: only for comparing with tables that were made so.
+    """
+
+    borders: bool = True
+    """compare whole pictures; or else without a tenth of them on each side, as MVSNeRF does"""
+
+    def score(self, prediction: Tensor, truth: Tensor, counted: Tensor | None, lpips: Lpips | None) -> Scores:
+        """Compare one view."""
+        if not self.borders:
+            height, width = truth.shape[:2]
+            inner = slice(height // 10, height - height // 10), slice(width // 10, width - width // 10)
+            prediction, truth = prediction[inner], truth[inner]
+            counted = None if counted is None else counted[inner]
+        found = super().score(prediction, truth, counted, lpips)
+        prediction, truth = self.prepare(prediction), self.prepare(truth)
+        if counted is not None:
+            prediction = torch.where(counted[..., None], prediction, truth)
+        similar = {
+            name: None
+            if found["ssim"] is None
+            else ssim(prediction, truth, self.ssim_window, span, sample_covariance=True).item()
+            for name, span in (("ssim", 1.0), ("ssim_range2", 2.0))
+        }
+        return {**found, **similar}
+
+
+_GPNR_METRICS = ("psnr", "ssim", "ssim_range2", "lpips")
+GPNR = register_protocol(
+    GpnrProtocol(
+        name="gpnr",
+        summary="GPNR: nothing rounded; PSNR, SSIM (11x11 Gaussian) and the same with the published range, "
+        "LPIPS-VGG; mean over views, then over scenes",
+        rounded=False,
+        metrics=_GPNR_METRICS,
+    )
+)
+GPNR_CROPPED = register_protocol(
+    GpnrProtocol(
+        name="gpnr-cropped",
+        summary="the same without a tenth of the picture on each side, as MVSNeRF compares",
+        rounded=False,
+        metrics=_GPNR_METRICS,
+        borders=False,
     )
 )

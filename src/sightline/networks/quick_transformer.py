@@ -89,13 +89,15 @@ class QuickTransformer:
 
 
 def _attend_many(entered: Tensor, keys: Tensor, seen: Tensor | None, tokens: int) -> Tensor:
-    queries, values = entered.unflatten(0, (-1, 1, tokens)).chunk(2, -1)
-    bias = None
-    if seen is not None:
-        bias = torch.zeros(seen.shape, dtype=keys.dtype).masked_fill_(~seen, HIDDEN)[:, None, None]
-    each = keys.unflatten(0, (-1, 1, tokens))
-    found = functional.scaled_dot_product_attention(queries, each, values, attn_mask=bias, scale=1.0)
-    return found.reshape(keys.shape)
+    queries, values = entered.unflatten(0, (-1, tokens)).chunk(2, -1)
+    turned = keys.unflatten(0, (-1, tokens)).transpose(1, 2)
+    # Two products and a softmax in place are several times as fast as PyTorch's attention on a CPU.
+    if seen is None:
+        logits = torch.bmm(queries, turned)
+    else:
+        hidden = torch.zeros(seen.shape, dtype=keys.dtype).masked_fill_(~seen, HIDDEN)
+        logits = torch.baddbmm(hidden[:, None], queries, turned)
+    return torch.bmm(logits.softmax(-1), values).flatten(0, 1)
 
 
 def _checked(layers: nn.ModuleList) -> Sequence[TransformerLayer]:

@@ -13,7 +13,7 @@ from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras, Similarity
 from sightline.methods.base import Progress
 from sightline.methods.gpnr.config import INFO, PRESETS, GpnrConfig
-from sightline.methods.gpnr.method import Gpnr
+from sightline.methods.gpnr.method import Gpnr, rate_at
 from sightline.methods.gpnr.network import Evidence
 from sightline.methods.gpnr.scene import GpnrScene
 from sightline.methods.gpnr.views import SceneViews, network_cameras, rays_through
@@ -251,3 +251,46 @@ def test_layers_of_several_heads_are_computed_as_they_are():
     scene = make_method().encode(sources_of(capture))
     assert isinstance(scene, GpnrScene)
     assert scene._quick is None
+
+
+def test_half_the_rays_have_half_the_rate_and_twice_the_warm_up():
+    plain = small_config(warm_up=20, schedule="step", halve_every=10)
+    half = replace(plain, rays=plain.rays // 2, rule_rays=plain.rays, scale_rule="linear")
+    rates = []
+    for config in (plain, half):
+        (optimisation,) = Gpnr(config).optimisers()
+        rates.append(optimisation.optimiser.param_groups[0]["lr"])
+    assert rates[1] == rates[0] / 2
+    for step in (0, 7, 19, 20, 29, 30, 41):
+        ways = [rate_at(Progress(count, 0.1), config) for count, config in ((step, plain), (2 * step, half))]
+        assert ways[0] == pytest.approx(ways[1])
+    assert rate_at(Progress(30, 0.1), plain) == 0.5
+
+
+def test_layers_at_the_ends_may_be_float32(monkeypatch):
+    formats: dict[str, set[torch.dtype]] = {}
+
+    def note(name: str):
+        def hook(module, inputs, output) -> None:
+            formats.setdefault(name, set()).add(output.dtype)
+
+        return hook
+
+    capture = plane_capture(1)
+    for precision in ("layers", "float32"):
+        method = make_method(layer_precision="bfloat16", first_layer_precision=precision)
+        for name in ("query", "view_query", "colour", "view_key"):
+            getattr(method.network, name).register_forward_hook(note(f"{precision} {name}"))
+        assert torch.isfinite(picture(method, capture, capture.cameras[4])).all()
+    narrow, whole = {torch.bfloat16}, {torch.float32}
+    assert formats == {
+        **{f"layers {name}": narrow for name in ("query", "view_query", "colour", "view_key")},
+        **{f"float32 {name}": whole for name in ("query", "view_query", "colour")},
+        "float32 view_key": narrow,
+    }
+
+
+def test_unknown_limits_are_refused():
+    with pytest.raises(InputError, match="above 0") as raised:
+        small_config(clip_norm=0.0)
+    assert "--clip-norm" in str(raised.value)

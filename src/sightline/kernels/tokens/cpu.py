@@ -39,47 +39,56 @@ def _add_and_normalise(state, added, scale, shift, epsilon, active, first, last)
 
 @kernel("void(T[:,::1], T[:,::1], boolean[:,::1], boolean, int64, T[:,::1], int64, int64)", FAST_REDUCTION)
 def _attend(entered, keys, seen, masked, tokens, out, first, last):
-    """Attend within groups; logits have their scale already."""
+    """Attend within groups; logits have their scale already.
+
+    Keys and values are met four at a time: so sums do not wait for each other. There may be some of zeros.
+    """
     width = keys.shape[1]
-    query, own, value = (
-        np.empty((tokens, width), np.float32),
-        np.empty((tokens, width), np.float32),
-        np.empty((tokens, width), np.float32),
-    )
-    share, mixed = np.empty(tokens, np.float32), np.empty(width, np.float32)
+    filled = -(-tokens // 4) * 4
+    query, own = np.empty((tokens, width), np.float32), np.zeros((filled, width), np.float32)
+    value = np.zeros((filled, width), np.float32)
+    share, mixed = np.zeros(filled, np.float32), np.empty(width, np.float32)
     for group in range(first, last):
         begin = group * tokens
         for i in range(tokens):
             given, key = entered[begin + i], keys[begin + i]
+            rest = given[width:]
             a, b, c = query[i], own[i], value[i]
             for k in range(width):
                 a[k] = load(given[k])
             for k in range(width):
                 b[k] = load(key[k])
-            rest = given[width:]
             for k in range(width):
                 c[k] = load(rest[k])
         for i in range(tokens):
             a = query[i]
-            greatest = np.float32(-np.inf)
-            for j in range(tokens):
-                b, total = own[j], np.float32(0)
+            for j in range(0, filled, 4):
+                b0, b1, b2, b3 = own[j], own[j + 1], own[j + 2], own[j + 3]
+                t0, t1, t2, t3 = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
                 for k in range(width):
-                    total += a[k] * b[k]
+                    t0 += a[k] * b0[k]
+                    t1 += a[k] * b1[k]
+                    t2 += a[k] * b2[k]
+                    t3 += a[k] * b3[k]
+                share[j], share[j + 1], share[j + 2], share[j + 3] = t0, t1, t2, t3
+            greatest, whole = np.float32(-np.inf), np.float32(0)
+            for j in range(tokens):
                 if masked and not seen[group, j]:
-                    total = np.float32(-1e9)
-                share[j] = total
-                greatest = max(greatest, total)
-            whole = np.float32(0)
+                    share[j] = np.float32(-1e9)
+                greatest = max(greatest, share[j])
             for j in range(tokens):
                 share[j] = np.exp(share[j] - greatest)
                 whole += share[j]
+            for j in range(tokens, filled):
+                share[j] = np.float32(0)
             for k in range(width):
                 mixed[k] = np.float32(0)
-            for j in range(tokens):
-                part, c = share[j] / whole, value[j]
+            for j in range(0, filled, 4):
+                c0, c1, c2, c3 = value[j], value[j + 1], value[j + 2], value[j + 3]
+                s0, s1 = share[j] / whole, share[j + 1] / whole
+                s2, s3 = share[j + 2] / whole, share[j + 3] / whole
                 for k in range(width):
-                    mixed[k] += part * c[k]
+                    mixed[k] += (s0 * c0[k] + s1 * c1[k]) + (s2 * c2[k] + s3 * c3[k])
             to = out[begin + i]
             for k in range(width):
                 to[k] = like(to[k], mixed[k])

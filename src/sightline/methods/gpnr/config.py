@@ -63,6 +63,11 @@ class GpnrConfig:
     """nearest views of which the sources of a step are drawn"""
     scene_steps: int = 1
     """steps after which another scene is drawn"""
+    scale_rule: Literal["none", "linear"] = "none"
+    """linear: with half of `rule_rays` in a step, half the learning rate, and warm-up and halving take twice
+    as many steps; give twice the --steps, too"""
+    rule_rays: int = 4096
+    """rays of a step that the learning rate is meant for, with the linear rule"""
     train_chunk: int | None = None
     """rays that are held at a time: all others are computed twice; all at once where not given"""
     learning_rate: float = 2e-3
@@ -76,7 +81,14 @@ class GpnrConfig:
     weight_decay: float = 0.0
     """of AdamW, and of the squares of weights in the loss"""
 
+    clip_norm: float | None = None
+    """largest norm of all gradients together; longer ones are shortened to it"""
+    clip_value: float | None = None
+    """largest value of a gradient's numbers; others are cut to it"""
+
     # Memory and time.
+    first_layer_precision: Literal["layers", "float32"] = "layers"
+    """number format of the layers that tokens enter and colours leave through; layers: as all others"""
     layer_precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """number format of the transformers' products; auto: bfloat16 where the device multiplies it fast"""
     ray_chunk: int = 64
@@ -85,13 +97,25 @@ class GpnrConfig:
     def __post_init__(self) -> None:
         """Refuse settings that no network can be made of."""
         counts = ("sources", "samples", "patch_size", "width", "heads", "hidden_width", "epipolar_layers")
-        counts += ("view_layers", "rays", "neighbours", "scene_steps", "halve_every", "ray_chunk")
+        counts += (
+            "view_layers",
+            "rays",
+            "rule_rays",
+            "neighbours",
+            "scene_steps",
+            "halve_every",
+            "ray_chunk",
+        )
         for name in counts:
             if getattr(self, name) < 1:
                 raise InputError(f"It must be 1 or above, not {getattr(self, name)}", where=_flag(name))
         for name in ("ray_frequencies", "point_frequencies"):
             if getattr(self, name) < 0:
                 raise InputError(f"It must be 0 or above, not {getattr(self, name)}", where=_flag(name))
+        for name in ("clip_norm", "clip_value"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise InputError(f"It must be above 0, not {limit}", where=_flag(name))
         if self.width % self.heads:
             raise InputError(f"{self.heads} heads cannot share a width of {self.width}", where="--heads")
         if not self.patch_features or min(self.patch_features) < 1:

@@ -21,6 +21,7 @@ from sightline.methods.gpnr.config import GpnrConfig
 from sightline.methods.gpnr.network import GpnrNetwork
 from sightline.methods.gpnr.scene import GpnrScene, split_rays
 from sightline.methods.gpnr.views import SceneViews
+from sightline.networks.gradient_limits import limit_gradients
 from sightline.networks.precision import product_type, products_in
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-9
@@ -136,12 +137,13 @@ class Gpnr(Method):
         config = self.config
         adam = torch.optim.AdamW(
             self.parameters(),
-            lr=config.learning_rate,
+            lr=config.learning_rate * rule_factor(config),
             betas=_BETAS,
             eps=_EPSILON,
             weight_decay=config.weight_decay,
             fused=True,
         )
+        limit_gradients(adam, config.clip_norm, config.clip_value)
         return [Optimisation(adam, lambda progress: rate_at(progress, config))]
 
     @torch.no_grad()
@@ -167,13 +169,19 @@ class Gpnr(Method):
         """Nothing of the data shapes the module."""
 
 
+def rule_factor(config: GpnrConfig) -> float:
+    """Give what a step's rays are of those that the learning rate is meant for; 1 without the rule."""
+    return config.rays / config.rule_rays if config.scale_rule == "linear" else 1.0
+
+
 def rate_at(progress: Progress, config: GpnrConfig) -> float:
     """Give the part of the learning rate of a step: it rises evenly from 0, and falls by the schedule."""
-    warm, step = config.warm_up, progress.step
+    factor, step = rule_factor(config), progress.step
+    warm, halve_every = config.warm_up / factor, config.halve_every / factor
     if step < warm:
         return step / warm
     if config.schedule == "step":
-        return 0.5 ** ((step - warm) // config.halve_every)
+        return 0.5 ** ((step - warm) // halve_every)
     # Part of the training that the rise took.
     risen = warm * progress.fraction / step if step else 0.0
     left = (1 - progress.fraction) / (1 - risen) if risen < 1 else 0.0

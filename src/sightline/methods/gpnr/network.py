@@ -6,6 +6,7 @@ views are softmaxes, to which terms that are equal for all add nothing: of the l
 the halves for that token are kept for the published files and have no effect.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -131,10 +132,12 @@ class GpnrNetwork(nn.Module):
         """
         seen, refine = evidence.seen, self._refine if quick is None else quick.refine
         own = self._own_code(evidence.rays)
+        with self._first(own):
+            keys, query, view_query = self._keys(evidence), self.query(own)[None], self.view_query(own)
         # Across the views of one depth: (rays, samples, views, width).
         across_views = None if seen is None else seen.transpose(1, 2)
-        x = refine("visual", self._keys(evidence).transpose(1, 2), 0, across_views)
-        query = refine("visual", self.query(own)[None])
+        x = refine("visual", keys.transpose(1, 2), 0, across_views)
+        query = refine("visual", query)
         # Along the ray, for each view; the ray's own token comes first.
         rays, _, views, width = x.shape
         x = torch.cat([query.to(x).expand(rays, views, 1, width), x.transpose(1, 2)], 2)
@@ -143,15 +146,21 @@ class GpnrNetwork(nn.Module):
         along = _weights(self.sample_logit, keys, seen)
         features = torch.einsum("rnp,rnpd->rnd", along, keys.float())
         # Across the views of a ray.
-        own = self.view_query(own).to(x).expand(rays, 1, width)
-        x = torch.cat([own, self.view_key(features).to(x)], 1)
+        view_query = view_query.to(x).expand(rays, 1, width)
+        x = torch.cat([view_query, self.view_key(features).to(x)], 1)
         useful = None if seen is None else seen.any(-1)
         known = None if useful is None else torch.cat([torch.ones_like(useful[..., :1]), useful], -1)
         keys = refine("view", x, 1, known)
         across = _weights(self.view_logit, keys, useful)
-        rgb = torch.sigmoid(self.colour(torch.einsum("rn,rnd->rd", across, keys.float())))
+        with self._first(own):
+            rgb = torch.sigmoid(self.colour(torch.einsum("rn,rnd->rd", across, keys.float())))
         mixed = torch.einsum("rn,rnp,rnpc->rc", across, along, self.patches.colours(evidence.features))
         return Seen(rgb.float(), mixed, across, along, features)
+
+    def _first(self, like: Tensor) -> AbstractContextManager[object]:
+        """Products of the layers that tokens enter and colours leave through."""
+        whole = self.config.first_layer_precision == "float32"
+        return torch.autocast(like.device.type, enabled=False) if whole else nullcontext()
 
     def _refine(self, name: str, x: Tensor, skip: int = 0, seen: Tensor | None = None) -> Tensor:
         return transformer(self.stages[name], x, skip, seen)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sightline.methods.nerf.config import NerfConfig
 from sightline.networks.fused_adam import fused_adam
+from sightline.networks.gradient_limits import limit_gradients
 
 _COSINE_END = 1e-8
 """learning rate at the end of the cosine"""
@@ -27,13 +28,7 @@ def build_optimiser(config: NerfConfig, parameters: Iterable[Tensor]) -> torch.o
         optimiser = Ranger(parameters, lr=rate, eps=eps, weight_decay=decay)
     else:
         optimiser = fused_adam(parameters, lr=rate, eps=eps, weight_decay=decay)
-    if config.clip_gradient is not None:
-        limit = config.clip_gradient
-
-        def clip(*_: Any) -> None:
-            torch.nn.utils.clip_grad_norm_(parameters, limit)
-
-        optimiser.register_step_pre_hook(clip)
+    limit_gradients(optimiser, config.clip_gradient)
     return optimiser
 
 
