@@ -40,6 +40,7 @@ _BUILT_IN = {
     "blender": "sightline.captures.formats.blender:FORMAT",
     "multi-object": "sightline.captures.formats.multi_object:FORMAT",
     "transforms": "sightline.captures.formats.transforms:FORMAT",
+    "shiny": "sightline.captures.formats.shiny:FORMAT",
     "llff": "sightline.captures.formats.llff:FORMAT",
     "colmap": "sightline.captures.formats.colmap:FORMAT",
     "colmap-text": "sightline.captures.formats.colmap:FORMAT_TEXT",

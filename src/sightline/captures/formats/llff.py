@@ -25,6 +25,7 @@ from sightline.captures.splits import hold_out
 from sightline.foundation.errors import InputError, inform, warn
 
 FILE_NAME = "poses_bounds.npy"
+COLUMNS = 17
 
 
 def _root(path: Path) -> Path:
@@ -42,13 +43,13 @@ def read(path: Path, options: ReadOptions) -> Capture:
     The file itself, with no images beside it, gives a capture of cameras alone: enough for camera paths.
     """
     root = _root(path)
-    rows = _read_rows(root / FILE_NAME)
+    rows = read_rows(root / FILE_NAME, COLUMNS)
     if path.is_file() and not has_images(root):
         return _read_cameras(rows, path, options)
     folder = choose_image_folder(
         root, options.downscale, full_size=options.resize_rule is not None, stated=_stated_size(rows)
     )
-    files = _match_files(root, folder, len(rows))
+    files = match_files(root, folder, len(rows))
     frames = [
         replace(_frame(row, index, root, file), expected_ratio=folder.expected_ratio)
         for index, (row, file) in enumerate(zip(rows, files, strict=True))
@@ -90,7 +91,7 @@ def _frame(row: np.ndarray, index: int, root: Path, file: Path) -> Frame:
     return Frame(
         name=file.relative_to(root).as_posix(),
         image=file,
-        pose=np.stack([matrix[:, 1], -matrix[:, 0], matrix[:, 2], matrix[:, 3]], axis=1),
+        pose=to_pose(matrix),
         lens=Lens(focal_x=float(focal), width=round(width), height=round(height)),
         where=where,
         near=float(row[15]),
@@ -98,17 +99,25 @@ def _frame(row: np.ndarray, index: int, root: Path, file: Path) -> Frame:
     )
 
 
-def _read_rows(file: Path) -> np.ndarray:
+def to_pose(matrix: np.ndarray) -> np.ndarray:
+    """Turn the camera's axes of the file's first four columns: right, up, backward, and where it stands."""
+    return np.stack([matrix[:, 1], -matrix[:, 0], matrix[:, 2], matrix[:, 3]], axis=1)
+
+
+def read_rows(file: Path, columns: int) -> np.ndarray:
+    """Read an array of so many numbers per image."""
     try:
         rows = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"Not an array that can be read ({error})", where=file) from error
-    if rows.ndim != 2 or rows.shape[1] != 17 or not np.issubdtype(rows.dtype, np.floating):
-        raise InputError(f"The array should hold 17 numbers per image, its shape is {rows.shape}", where=file)
+    if rows.ndim != 2 or rows.shape[1] != columns or not np.issubdtype(rows.dtype, np.floating):
+        raise InputError(
+            f"The array should hold {columns} numbers per image, its shape is {rows.shape}", where=file
+        )
     return rows.astype(np.float64)
 
 
-def _match_files(root: Path, folder: ImageFolder, count: int) -> list[Path]:
+def match_files(root: Path, folder: ImageFolder, count: int) -> list[Path]:
     """Match images to rows by order; where there are more, by the names that COLMAP registered."""
     files = image_files(folder.path)
     if len(files) == count:

@@ -18,7 +18,7 @@ from sightline.captures.frames import ReadOptions, options_to_json
 from sightline.foundation.errors import InputError, inform
 
 # Formats of one scene, in which cameras of a collection come.
-_OF_SCENES = ("llff", "colmap", "colmap-text", "transforms", "blender")
+_OF_SCENES = ("llff", "shiny", "colmap", "colmap-text", "transforms", "blender")
 _LEAST = 2
 _SHOWN = 3
 # Of IBRNet's collections: files that are damaged, and copies of the scenes that LLFF is judged on.

@@ -97,16 +97,8 @@ class GpnrConfig:
     def __post_init__(self) -> None:
         """Refuse settings that no network can be made of."""
         counts = ("sources", "samples", "patch_size", "width", "heads", "hidden_width", "epipolar_layers")
-        counts += (
-            "view_layers",
-            "rays",
-            "rule_rays",
-            "neighbours",
-            "scene_steps",
-            "halve_every",
-            "ray_chunk",
-        )
-        for name in counts:
+        counts += ("view_layers", "rays", "rule_rays", "neighbours", "scene_steps", "halve_every")
+        for name in (*counts, "ray_chunk"):
             if getattr(self, name) < 1:
                 raise InputError(f"It must be 1 or above, not {getattr(self, name)}", where=_flag(name))
         for name in ("ray_frequencies", "point_frequencies"):
