@@ -54,8 +54,23 @@ class TransformerLayer(nn.Module):
             for layer, tokens in ((self.query, kept), (self.key, x), (self.value, x))
         )
         bias = None if seen is None else hide(seen).to(query.dtype).flatten(0, -2)[:, None, None]
-        found = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return found.transpose(1, 2).flatten(2).view(kept.shape)
+        return mix(query, key, value, bias).transpose(1, 2).flatten(2).view(kept.shape)
+
+
+def mix(
+    query: Float[Tensor, "*batch n width"],
+    key: Float[Tensor, "*batch m width"],
+    value: Float[Tensor, "*batch m width"],
+    bias: Float[Tensor, "*batch 1 m"] | None = None,
+) -> Float[Tensor, "*batch n width"]:
+    """Mix values by the softmax of scaled products of queries and keys, with what is added to logits.
+
+    On a CPU as the formula stands: of as few tokens as here, PyTorch's own attention takes its time.
+    """
+    if query.device.type != "cpu":
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    return (logits if bias is None else logits + bias).softmax(-1).to(value.dtype) @ value
 
 
 def hide(seen: Bool[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
