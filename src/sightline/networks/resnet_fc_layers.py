@@ -81,8 +81,7 @@ class ResnetFcLayers:
         ones = inputs.new_ones(1, 1).expand(len(inputs), 1)
         entered = padded_columns([inputs, ones], self.dtype)
         added = functional.linear(entered, self.enter)
-        notes = [] if notes is None else notes
-        notes.append(entered)
+        _note(notes, entered)
         state: Tensor | None = None
         for number, (first, second) in enumerate(self.blocks):
             if number == self.combine_layer and views > 1:
@@ -93,16 +92,21 @@ class ResnetFcLayers:
                 state, active = add_and_rectify(state, added, features, where, number * self.width)
             inner = fused_linear(active, *first, active=True)
             added = functional.linear(inner, *second)
-            notes += (active, inner)
+            _note(notes, active, inner)
         state, active = add_and_rectify(state, added)
         if self.combine_layer >= len(self.blocks) and views > 1:
             active = self._join(state, views).relu().to(self.dtype)
-        notes.append(active)
+        _note(notes, active)
         return functional.linear(active, self.leave).float() + self.leave_bias
 
     def _join(self, state: Tensor, views: int) -> Tensor:
         each = state.view(views, -1, self.width)
         return each.mean(0) if self.combination == "average" else each.max(0).values
+
+
+def _note(notes: list[Tensor] | None, *values: Tensor) -> None:
+    if notes is not None:
+        notes.extend(values)
 
 
 def _weight(layer: nn.Module) -> Tensor:

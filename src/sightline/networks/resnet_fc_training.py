@@ -50,9 +50,8 @@ def evaluate(
     """
     maps = None if maps is None else maps.to(dtype)
     cells, shares = (None, None) if where is None else where
-    return _Layers.apply(
-        ResnetFcLayers(network, dtype), network, x, maps, cells, shares, *network.parameters()
-    )
+    layers, keep = ResnetFcLayers(network, dtype), torch.is_grad_enabled()
+    return _Layers.apply(layers, network, keep, x, maps, cells, shares, *network.parameters())
 
 
 @dataclass(frozen=True)
@@ -97,6 +96,7 @@ class _Layers(torch.autograd.Function):
         ctx: Any,
         layers: ResnetFcLayers,
         network: ResnetFC,
+        keep: bool,
         x: Tensor,
         maps: Tensor | None,
         cells: Tensor | None,
@@ -107,14 +107,13 @@ class _Layers(torch.autograd.Function):
         out = x.new_empty(x.shape[0], x.shape[2], network.lin_out.out_features)
         kept: list[Tensor] = []
         for part in _Part.of(x):
-            notes: list[Tensor] = []
+            notes: list[Tensor] | None = [] if keep else None
             where = None if cells is None or shares is None else (part.rows(cells), part.rows(shares))
             seen = None if maps is None else part.maps(maps)
             out[part.group, part.points] = layers(part.rows(x), part.views, seen, where, notes)
-            kept += notes
+            kept += notes or []
         ctx.layers, ctx.network = layers, network
-        if any(ctx.needs_input_grad):
-            ctx.save_for_backward(x, maps, cells, shares, *kept)
+        ctx.save_for_backward(x, maps, cells, shares, *kept)
         return out
 
     @staticmethod
@@ -122,9 +121,9 @@ class _Layers(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         layers: ResnetFcLayers = ctx.layers
         x, maps, cells, shares, *kept = ctx.saved_tensors
-        to_x = torch.empty_like(x) if ctx.needs_input_grad[2] else None
+        to_x = torch.empty_like(x) if ctx.needs_input_grad[3] else None
         to_maps = None if maps is None else torch.zeros_like(maps, dtype=torch.float32)
-        to_shares = torch.empty_like(shares) if maps is not None and ctx.needs_input_grad[5] else None
+        to_shares = torch.empty_like(shares) if maps is not None and ctx.needs_input_grad[6] else None
         totals = _Totals(layers)
         each = 2 * len(layers.blocks) + 2
         for number, part in enumerate(_Part.of(x)):
@@ -140,7 +139,7 @@ class _Layers(torch.autograd.Function):
                 if to_shares is not None:
                     part.put(to_shares, gradient_of_shares(part.maps(maps), places, towards))
         to_maps = None if maps is None or to_maps is None else to_maps.to(maps.dtype)
-        return None, None, to_x, to_maps, None, to_shares, *totals.of(ctx.network)
+        return None, None, None, to_x, to_maps, None, to_shares, *totals.of(ctx.network)
 
 
 def _through_blocks(

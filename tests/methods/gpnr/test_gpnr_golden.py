@@ -95,7 +95,7 @@ def test_losses_and_steps(shared):
         seen = network(network.look(rays, cameras, network.patches(pictures)))
         loss, mixed = (torch.mean((found - colours) ** 2) for found in (seen.rgb, seen.mixed))
         assert loss.item() == pytest.approx(line["loss"], rel=1e-4)
-        assert float(mixed) == pytest.approx(line["loss_c"], rel=1e-4)
+        assert mixed.item() == pytest.approx(line["loss_c"], rel=1e-4)
         adam.zero_grad()
         (loss + mixed).backward()
         if step == 0:
