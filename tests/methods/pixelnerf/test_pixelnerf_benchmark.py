@@ -4,12 +4,15 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from benchmarks import pixelnerf_speed
 from benchmarks.layer_work import LayerWork
 from benchmarks.pixelnerf_curve import measure_curve, plain_batch, plain_rays, plain_views
+from benchmarks.pixelnerf_trainings import as_srn
 from benchmarks.plain_pixelnerf import CHUNK, Noise, Plain
+from benchmarks.trainings import Score, report
 from pixelnerf_cases import balls, small_config, small_method
 from pixelnerf_golden import (
     close,
@@ -25,7 +28,9 @@ from pixelnerf_golden import (
 from torch import nn
 from torch.nn import functional
 
+from sightline.captures import Collection, open_capture
 from sightline.foundation.errors import InputError
+from sightline.media.images import write_png
 from sightline.methods.base import Progress
 from sightline.methods.pixelnerf.config import INFO, PRESETS
 from sightline.methods.pixelnerf.method import PixelNerf
@@ -313,3 +318,41 @@ def test_what_cannot_be_measured_is_refused(words, capsys):
         pixelnerf_speed.main(words)
     assert left.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_trainings_see_pictures_and_poses_as_a_set_of_srn(tmp_path):
+    poses = tmp_path / "poses"
+    (poses / "pose").mkdir(parents=True)
+    (poses / "intrinsics.txt").write_text("131.25 64. 64. 0.\n0. 0. 0.\n1.\n128 128\n")
+    for view in range(3):
+        pose = np.eye(4)
+        pose[:3, 3] = (0, 0, -1 - view)
+        (poses / "pose" / f"{view:06d}.txt").write_text(" ".join(str(value) for value in pose.reshape(-1)))
+    objects = []
+    for name in ("one", "two"):
+        objects.append(tmp_path / "published" / name)
+        objects[-1].mkdir(parents=True)
+        for view in range(3):
+            shown = np.full((8, 8, 3), 40 * view, np.uint8)
+            write_png(objects[-1] / f"{view:05d}.png", shown)
+    # What is there is kept.
+    for _ in range(2):
+        as_srn(tmp_path / "set" / "chairs_train", objects, poses)
+    found = open_capture(tmp_path / "set")
+    assert isinstance(found, Collection)
+    (first, second) = found.split("train")
+    assert (first.id, second.id) == ("one", "two")
+    capture = first.open()
+    assert [int(image[0, 0, 0]) for image in capture.images] == [0, 40, 80]
+    assert capture.cameras.c2w[:, :, 3].norm(dim=1).tolist() == [1, 2, 3]
+
+
+def test_scores_of_trainings_name_the_best_baseline(capsys):
+    baselines = {"white": (12.0, 0.7), "mean_per_pose": (14.5, 0.6), "object_mean": (19.0, 0.9)}
+    score = Score("made", "pixelnerf", 7, 16.0, 0.8, baselines)
+    assert score.best == "mean_per_pose"
+    report([], [score])
+    printed = capsys.readouterr().out
+    assert "made: 7 views, +1.50 dB against mean_per_pose" in printed
+    assert "| **pixelnerf** | **16.00** | **0.8000** |" in printed
+    assert "| object mean (made of the scored views) | 19.00 | 0.9000 |" in printed

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError, warn
+from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
 from sightline.kernels.warm import compile_operations
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
@@ -57,7 +58,8 @@ class Gpnr(Method):
         self.config = replace(self.config, sources=count)
 
     def warm_up(self) -> None:
-        """Compile the kernels that pictures are made with."""
+        """Compile the kernels that pictures are made with, and settle how memory is reused."""
+        keep_freed_memory()
         if self.device.type == "cpu":
             narrow = product_type(self.config.layer_precision, self.device) == torch.bfloat16
             compile_operations("tokens", dtype=np.uint16 if narrow else np.float32)
@@ -151,6 +153,7 @@ class Gpnr(Method):
         """See a scene in posed photos; any number of them, of one size."""
         if views is None or not len(views):
             raise InputError("gpnr sees a scene in posed photos", fix="Give --sources")
+        keep_freed_memory()
         return GpnrScene(self.network, SceneViews.of(views, self.config), self.config)
 
     def render(

@@ -14,6 +14,7 @@ from torch import Tensor
 from sightline.captures import Capture, Collection, CollectionObject, ImageStore
 from sightline.foundation.cache import UnavailableError
 from sightline.foundation.errors import InputError, inform, warn
+from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
 from sightline.kernels.warm import compile_operations
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
@@ -77,10 +78,11 @@ class PixelNerf(Method):
         return SampleCounts.at(self.config, count)
 
     def warm_up(self) -> None:
-        """Compile the kernels, and fetch ImageNet weights where they are wanted.
+        """Compile the kernels, settle how memory is reused, and fetch ImageNet weights where they are wanted.
 
         It goes on without those, with a warning.
         """
+        keep_freed_memory()
         if next(self.parameters()).device.type == "cpu":
             compile_operations("feature_maps")
             if layer_type(self.config) == torch.bfloat16:
@@ -168,6 +170,7 @@ class PixelNerf(Method):
         """See an object or a scene from its source views; any number of them, of one size."""
         if views is None or not len(views):
             raise InputError("pixelnerf sees an object from its source views", fix="Give --sources")
+        keep_freed_memory()
         self._tell_size(views)
         device = next(self.parameters()).device
         mode = self.training
