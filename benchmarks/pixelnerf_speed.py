@@ -25,7 +25,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -179,9 +179,11 @@ def compare_rendering(
         return side.render(seen, columns, noise).clamp(0, 1)
 
     guided = encode_guided(method, source)
-    calls = {str(chunk): lambda side=side: shown(side) for chunk, side in plain.items()}
+    calls: dict[str, Callable[[], Tensor]] = {
+        str(chunk): partial(shown, side) for chunk, side in plain.items()
+    }
     calls["ours"] = lambda: scene.render(camera).rgb.flatten(0, 1)
-    # The first call makes the grid, and is not counted: it is a row of its own.
+    # The first call makes the grid, and is not counted: `compare_samplers` measures it.
     calls["guided"] = lambda: guided.render(camera).rgb.flatten(0, 1)
     timings = time_in_turns(calls, rounds)
     titles = {"ours": "from 1 view", "guided": "by occupancy"}
@@ -253,8 +255,10 @@ def compare_samplers(method: PixelNerf, captures: Sequence[Capture], views: int 
             scores.append((-10 * math.log10(errors[0]), -10 * math.log10(errors[1])))
             each = [picture.statistics["samples"] / picture.statistics["rays"] for picture in shown]
             samples.append((each[0], each[1]))
-    means = [statistics.mean(column) for rows in (scores, samples) for column in zip(*rows, strict=True)]
-    return Samplers(len(scores), *means, statistics.median(seconds))
+    (stratified, guided), (many, few) = (
+        [statistics.mean(column) for column in zip(*rows, strict=True)] for rows in (scores, samples)
+    )
+    return Samplers(len(scores), stratified, guided, many, few, statistics.median(seconds))
 
 
 def compare_steps(name: str, config: PixelNerfConfig, rounds: int) -> LayerRow:

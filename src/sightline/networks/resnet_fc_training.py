@@ -133,7 +133,7 @@ class _Layers(torch.autograd.Function):
             )
             if to_x is not None:
                 part.put(to_x, (flow @ layers.enter)[:, : x.shape[-1]])
-            if to_maps is not None and towards is not None:
+            if maps is not None and to_maps is not None and towards is not None:
                 places = part.rows(cells)
                 add_to_maps(towards, places, part.rows(shares), part.maps(to_maps))
                 if to_shares is not None:
