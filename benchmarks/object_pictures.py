@@ -63,7 +63,7 @@ def main() -> None:
     headings = ["source", *[f"truth, {method} below"] * VIEWS]
     write_png(still, draw_sheet(sheet, headings=headings))
     with tempfile.TemporaryDirectory() as folder:
-        seen: dict[str, Any] = {"object": held_out[0].id, "sources": str(source)}
+        seen: dict[str, Any] = {"object": held_out[0].id, "sources": str(source), "sampler": "occupancy"}
         if method == "enr":
             # Of a photo its turn needs no data.
             file = Path(folder) / "photo.png"
