@@ -207,7 +207,7 @@ def test_output_folders_must_be_new(capture_in_memory, tmp_path):
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match="not empty"):
         write_capture(capture_in_memory(), tmp_path, "transforms")
-    with pytest.raises(InputError, match=r"no format 'obj'.*blender, multi-object, transforms, llff, colmap"):
+    with pytest.raises(InputError, match=r"no format 'obj'.*multi-object, transforms, shiny, llff, colmap"):
         write_capture(capture_in_memory(), tmp_path / "out", "obj")
 
 

@@ -56,7 +56,7 @@ def test_missing_folders(tmp_path):
 
 
 def test_unknown_format_names(tmp_path):
-    with pytest.raises(InputError, match=r"no format 'nerf'.*blender, multi-object, transforms, llff"):
+    with pytest.raises(InputError, match=r"no format 'nerf'.*blender, multi-object, transforms, shiny, llff"):
         open_capture(tmp_path, format="nerf")
 
 

@@ -61,7 +61,7 @@ def mix(
     query: Float[Tensor, "*batch n width"],
     key: Float[Tensor, "*batch m width"],
     value: Float[Tensor, "*batch m width"],
-    bias: Float[Tensor, "*batch 1 m"] | None = None,
+    bias: Float[Tensor, "*#batch 1 m"] | None = None,
 ) -> Float[Tensor, "*batch n width"]:
     """Mix values by the softmax of scaled products of queries and keys, with what is added to logits.
 

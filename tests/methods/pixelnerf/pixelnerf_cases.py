@@ -38,6 +38,7 @@ def small_config(**changes: Any) -> PixelNerfConfig:
         "far": 2.75,
         "learning_rate": 2e-3,
         "box_steps": 0,
+        "box_share": 0.0,
         "ray_chunk": 128,
         "layer_precision": "float32",
     }

@@ -104,9 +104,13 @@ def test_the_box_phase_ends_and_goes_on_after_resuming():
 
 
 def test_part_of_the_rays_may_be_drawn_from_boxes_after_that():
-    batches = maker(box_steps=0, box_share=0.5, rays=400)
-    shares = [float((next(batches).colours < 1).any(-1).float().mean()) for _ in range(4)]
-    assert 0.4 < np.mean(shares) < 0.6
+    def share(box_share: float) -> float:
+        batches = maker(box_steps=0, box_share=box_share, rays=400)
+        return float(np.mean([(next(batches).colours < 1).any(-1).float().mean() for _ in range(6)]))
+
+    nothing, all_of_them = share(0.0), share(1.0)
+    assert all_of_them - nothing > 0.25
+    assert share(0.5) == pytest.approx((nothing + all_of_them) / 2, abs=0.06)
 
 
 def test_objects_are_closed_where_they_do_not_fit():
