@@ -242,7 +242,7 @@ def test_work_is_two_operations_for_each_multiplication():
 
 def test_the_sides_of_the_benchmark_do_the_same(monkeypatch):
     monkeypatch.setattr(LayerWork, "gflops", lambda _: 100.0)
-    config = small_config(hidden_width=16, fine_samples=4)
+    config = small_config(hidden_width=16, fine_samples=4, occupancy_cells=16)
     method = pixelnerf_speed.make_method(config)
     capture = pixelnerf_speed.make_capture(method)
     seeing, picture, guided = pixelnerf_speed.compare_rendering("small", method, capture, 50, rounds=1)
@@ -261,7 +261,7 @@ def test_the_sides_of_the_benchmark_do_the_same(monkeypatch):
 
 
 def test_photos_judge_both_samplers(monkeypatch):
-    method = small_method()
+    method = small_method(occupancy_cells=16)
     capture = pixelnerf_speed.make_capture(method, 5)
     found = pixelnerf_speed.compare_samplers(method, [capture], views=2)
     assert (found.views, found.stratified_samples) == (2, 2 * 16 + 8)
@@ -289,7 +289,7 @@ def test_curves_of_equal_sides_are_equal():
 
 def test_the_benchmark_prints_json(monkeypatch, capsys):
     monkeypatch.setattr(LayerWork, "gflops", lambda _: 100.0)
-    shape = vars(small_config(hidden_width=16, near=None, far=None))
+    shape = vars(small_config(hidden_width=16, near=None, far=None, occupancy_cells=16))
     monkeypatch.setitem(PRESETS, "tiny", shape)
     words = ["--preset", "tiny", "--views", "tiny", "--rays", "9", "--rounds", "1", "--json"]
     pixelnerf_speed.main(words)
