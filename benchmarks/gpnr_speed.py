@@ -33,8 +33,9 @@ from sightline.methods.base import Progress
 from sightline.methods.gpnr.batches import Draw, GpnrBatch, TrainingScene, draw_step, make_batch
 from sightline.methods.gpnr.config import INFO, GpnrConfig
 from sightline.methods.gpnr.method import Gpnr
+from sightline.methods.gpnr.patches import from_maps
 from sightline.methods.gpnr.quick_stages import QuickStages
-from sightline.methods.gpnr.scene import split_rays
+from sightline.methods.gpnr.scene import parts_of
 from sightline.methods.gpnr.views import SceneViews
 from sightline.networks.precision import product_type, products_in
 
@@ -80,7 +81,7 @@ def plain_batch(batch: GpnrBatch) -> Batch:
         torch.linalg.inv(target),
         c2w,
         batch.cameras.intrinsics[0],
-        batch.pictures,
+        torch.stack(batch.pictures).permute(0, 3, 1, 2) / 255,
         batch.rays.near,
         batch.rays.far,
     )
@@ -102,13 +103,14 @@ def compare_rendering(name: str, config: GpnrConfig, rays: int, rounds: int) -> 
     batch = draw_batch(make_scene(config), config, rays)
     given = plain_batch(batch)
     sides = {str(chunk): Plain(config, state, chunk=chunk) for chunk in _PLAIN_CHUNKS}
-    features, dtype = method.network.patches(batch.pictures), product_type(config.layer_precision, "cpu")
+    describe = from_maps([method.network.patches(picture) for picture in batch.pictures])
+    dtype = product_type(config.layer_precision, "cpu")
     quick = QuickStages.of(method.network.stages, dtype)
 
     def ours() -> Tensor:
         found = []
-        for part in split_rays(batch.rays, config.ray_chunk):
-            evidence = method.network.look(part, batch.cameras, features)
+        for part in parts_of(rays, config.ray_chunk):
+            evidence = method.network.look(batch.rays[part], batch.cameras, describe)
             with products_in(dtype, torch.device("cpu")):
                 found.append(method.network(evidence, quick).rgb)
         return torch.cat(found)

@@ -3,6 +3,7 @@
 import json
 import math
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sightline.importers.gpnr import from_published, published_name, published_s
 from sightline.methods.gpnr.config import PRESETS, GpnrConfig
 from sightline.methods.gpnr.epipolar import SourceCameras, TargetRays
 from sightline.methods.gpnr.network import GpnrNetwork
+from sightline.methods.gpnr.patches import Describe, from_maps
 
 VARIANT: dict[str, Any] = {
     "faithful": True,
@@ -83,10 +85,10 @@ def rule_network(shared: Path, name: str) -> GpnrNetwork:
     return network.eval()
 
 
-def golden_rays(shared: Path) -> tuple[TargetRays, SourceCameras, torch.Tensor]:
-    """Rays of the golden files, their source cameras, and the sources' pictures in [0, 1]."""
+def golden_rays(shared: Path) -> tuple[TargetRays, SourceCameras, tuple[torch.Tensor, ...]]:
+    """Rays of the golden files, their source cameras, and the sources' pictures."""
     batch = arrays(folder(shared) / "model_batch.npz")
-    pictures = torch.from_numpy(batch["ref_rgb"]).permute(0, 3, 1, 2).float() / 255
+    pictures = torch.from_numpy(batch["ref_rgb"]).unbind()
     c2w = torch.linalg.inv(torch.from_numpy(batch["target_worldtocam"][0]).double())[:3].float()
     rays = TargetRays(
         torch.from_numpy(batch["origins"]),
@@ -96,12 +98,18 @@ def golden_rays(shared: Path) -> tuple[TargetRays, SourceCameras, torch.Tensor]:
         batch["max_depth"].item(),
     )
     intrinsics = torch.from_numpy(batch["intrinsic"][0, :, :3]).expand(len(pictures), 3, 3)
-    height, width = pictures.shape[-2:]
+    height, width, _ = pictures[0].shape
+    sizes = torch.tensor([[width, height]]).expand(len(pictures), 2)
     return (
         rays,
-        SourceCameras(torch.from_numpy(batch["ref_cameratoworld"]), intrinsics, width, height),
+        SourceCameras(torch.from_numpy(batch["ref_cameratoworld"]), intrinsics, sizes),
         pictures,
     )
+
+
+def maps_of(network: GpnrNetwork, pictures: Sequence[torch.Tensor]) -> Describe:
+    """Describe the pixels of pictures by maps of them."""
+    return from_maps([network.patches(picture) for picture in pictures])
 
 
 def assert_probed(found: torch.Tensor, file: dict[str, np.ndarray], key: str, tolerance: float) -> None:

@@ -31,7 +31,7 @@ def batch_of(shared) -> Batch:
         torch.from_numpy(file["target_worldtocam"][0]),
         torch.cat([cameras.c2w, last], 1),
         cameras.intrinsics[0],
-        pictures,
+        torch.stack(pictures).permute(0, 3, 1, 2) / 255,
         rays.near,
         rays.far,
     )

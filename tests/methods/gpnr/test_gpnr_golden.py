@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from gpnr_golden import arrays, assert_probed, facts, folder, golden_rays, rule_network
+from gpnr_golden import arrays, assert_probed, facts, folder, golden_rays, maps_of, rule_network
 
 from sightline.importers.gpnr import published_name, published_shape
 from sightline.methods.gpnr.epipolar import canonical_frames, depths, pluecker, project
@@ -52,16 +52,19 @@ def test_where_samples_fall(shared, name):
     along = depths(rays.near, rays.far, network.config.samples, False)
     points = rays.origins[:, None] + along[:, None] * rays.directions[:, None]
     pixels, _ = project(points, cameras)
-    clamped = pixels.clamp_min(0).minimum(torch.tensor([cameras.width - 1.0, cameras.height - 1.0]))
+    clamped = pixels.clamp_min(0).minimum(cameras.sizes[0] - 1.0)
     assert_probed(clamped.flip(-1), file, "projected_coordinates", 1e-3)
     frames = canonical_frames(rays, squared=True)
     truth = torch.from_numpy(file["canonical_transform"])[:, :3]
     torch.testing.assert_close(frames, truth, rtol=0, atol=2e-5)
     canonical = points @ frames[:, :, :3].mT + frames[:, None, :, 3]
     assert_probed(canonical, file, "wcoords_canonical", 2e-5)
-    evidence = network.look(rays, cameras, network.patches(pictures))
+    evidence = network.look(rays, cameras, maps_of(network, pictures))
     assert_probed(evidence.features, file, "patch_and_rgb", 2e-5)
     assert_probed(evidence.rays, file, "plucker_keys", 2e-5)
+    if len(network.config.patch_features) == 1:
+        cut = network.look(rays, cameras, network.patches.cut(pictures))
+        assert_probed(cut.features, file, "patch_and_rgb", 2e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,7 +72,7 @@ def test_where_samples_fall(shared, name):
 def test_colours_and_weights(shared, name):
     network, file = rule_network(shared, name), model(shared, name)
     rays, cameras, pictures = golden_rays(shared)
-    seen = network(network.look(rays, cameras, network.patches(pictures)))
+    seen = network(network.look(rays, cameras, maps_of(network, pictures)))
     for found, key in (
         (seen.rgb, "rgb"),
         (seen.mixed, "rgb_coarse"),
@@ -92,7 +95,7 @@ def test_losses_and_steps(shared):
     adam = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), eps=1e-9, weight_decay=0.0)
     names = {published_name(name): value for name, value in network.named_parameters()}
     for step, line in enumerate(truth["history"]):
-        seen = network(network.look(rays, cameras, network.patches(pictures)))
+        seen = network(network.look(rays, cameras, maps_of(network, pictures)))
         loss, mixed = (torch.mean((found - colours) ** 2) for found in (seen.rgb, seen.mixed))
         assert loss.item() == pytest.approx(line["loss"], rel=1e-4)
         assert mixed.item() == pytest.approx(line["loss_c"], rel=1e-4)

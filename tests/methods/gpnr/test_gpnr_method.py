@@ -8,15 +8,19 @@ import torch
 from gpnr_cases import HEIGHT, WIDTH, plane_capture, plane_collection, small_config
 
 from method_training import Training, stop_and_resume
-from sightline.captures import Capture
+from sightline.captures import Capture, ImageStore
+from sightline.captures.straightening import bends_light
 from sightline.foundation.errors import InputError
-from sightline.geometry import Cameras, Similarity
+from sightline.geometry import Cameras, LensModel, Similarity
 from sightline.methods.base import Progress
+from sightline.methods.gpnr.batches import TrainingScene, draw_step
 from sightline.methods.gpnr.config import INFO, PRESETS, GpnrConfig
+from sightline.methods.gpnr.epipolar import Places
 from sightline.methods.gpnr.method import Gpnr, rate_at
 from sightline.methods.gpnr.network import Evidence
+from sightline.methods.gpnr.patches import from_maps
 from sightline.methods.gpnr.scene import GpnrScene
-from sightline.methods.gpnr.views import SceneViews, network_cameras, rays_through
+from sightline.methods.gpnr.views import SceneViews, camera_rays, network_cameras, rays_through
 from sightline.networks.precision import product_type
 
 
@@ -66,7 +70,7 @@ def test_it_learns_to_see_scenes_that_it_was_not_shown():
     seen = picture(training.method, capture, capture.cameras[held_out])
     scene = training.method.encode(sources_of(capture))
     chosen = scene.sources_of(scene.views.c2w[0])  # type: ignore[attr-defined]
-    nearest = scene.views.pictures(chosen).permute(0, 2, 3, 1)  # type: ignore[attr-defined]
+    nearest = torch.stack([scene.views.picture(view) for view in chosen]) / 255  # type: ignore[attr-defined]
     error = (seen - truth).square().mean()
     assert error < 0.5 * (nearest[0] - truth).square().mean()
     assert error < 0.5 * (nearest.mean(0) - truth).square().mean()
@@ -142,9 +146,10 @@ def evidence_of(method: Gpnr, capture: Capture, camera: Cameras) -> tuple[Eviden
     pixels = torch.stack([columns, rows], -1).view(-1, 2)
     rays = rays_through(pixels, c2w, intrinsics, (views.near, views.far), 0.5)
     cameras = views.cameras([0, 1, 2])
-    found = method.network.look(rays, cameras, method.network.patches(views.pictures([0, 1, 2])))
+    pictures = [views.picture(view) for view in (0, 1, 2)]
+    found = method.network.look(rays, cameras, method.network.patches.cut(pictures))
     corrected = make_method().network
-    seen = corrected.look(rays, cameras, corrected.patches(views.pictures([0, 1, 2]))).seen
+    seen = corrected.look(rays, cameras, corrected.patches.cut(pictures)).seen
     assert seen is not None
     return found, seen
 
@@ -158,16 +163,21 @@ def test_a_photo_is_not_seen_in_itself():
         assert len(chosen) == 3
 
 
-def test_parts_that_are_computed_twice_give_the_same_gradients():
+@pytest.mark.parametrize("rays", [96, 15])
+def test_a_step_in_parts_has_the_same_gradients(rays):
+    """By maps of the pictures, and, of few rays, by patches."""
     losses, flows = [], []
-    for chunk in (None, 30):
-        method = make_method(train_chunk=chunk)
+    for chunk in (None, rays // 3):
+        method = make_method(train_chunk=chunk, rays=rays)
+        few = method.network.patches.serves_few([torch.zeros(HEIGHT, WIDTH, 3)] * 3, rays * 48)
+        assert few == (rays == 15)
         method.train()
         batches = method.batches(method.prepare(plane_collection()), torch.Generator().manual_seed(0))
         loss = method(next(batches), Progress(0, 0.0))["loss"]
         loss.backward()
         losses.append(loss.item())
-        flows.append([value.grad for value in method.parameters() if value.grad is not None])
+        # What has no influence has no gradient, or one of zeros.
+        flows.append([torch.zeros_like(p) if p.grad is None else p.grad for p in method.parameters()])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     for one, other in zip(*flows, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
@@ -294,3 +304,77 @@ def test_unknown_limits_are_refused():
     with pytest.raises(InputError, match="above 0") as raised:
         small_config(clip_norm=0.0)
     assert "--clip-norm" in str(raised.value)
+
+
+def test_photos_of_several_sizes_are_seen_as_they_are():
+    """What is cut off of a photo is not seen; all else stays."""
+    capture, method = plane_capture(0), make_method()
+    cut = [
+        np.ascontiguousarray(image[:, : WIDTH - 6 * (view == 1)]) for view, image in enumerate(capture.images)
+    ]
+    cameras = replace(capture.cameras, width=torch.tensor([image.shape[1] for image in cut]))
+    other = replace(capture, cameras=cameras, images=ImageStore.from_arrays(cut))
+    (whole, _), (part, _) = (evidence_of(method, given, capture.cameras[4]) for given in (capture, other))
+    assert whole.seen is not None
+    assert part.seen is not None
+    lost = whole.seen & ~part.seen
+    assert lost[:, 1].any()
+    assert not lost[:, [0, 2]].any()
+    assert torch.equal(part.seen & whole.seen, part.seen)
+    inner = part.seen[..., None].expand_as(part.rays)
+    torch.testing.assert_close(part.rays[inner], whole.rays[inner])
+    seen = picture(method, other, capture.cameras[4])
+    assert tuple(seen.shape) == (HEIGHT, WIDTH, 3)
+    losses = method(next(method.batches(method.prepare(other), torch.Generator())), Progress(0, 0.0))
+    assert torch.isfinite(losses["loss"])
+
+
+@torch.no_grad()
+def test_patches_give_what_maps_give():
+    """Whether all pixels are described or only those that are asked for; also at borders."""
+    for changes in ({}, {"imagenet_colours": True}):
+        patches = make_method(patch_size=5, **changes).network.patches
+        draw = np.random.default_rng(0)
+        pictures = [
+            torch.from_numpy(draw.integers(0, 256, (height, width, 3), dtype=np.uint8))
+            for height, width in ((9, 12), (7, 5))
+        ]
+        rows, columns = (torch.from_numpy(draw.integers(0, n, (2, 40, 1))) for n in (7, 5))
+        places = Places(columns, rows, torch.ones_like(rows, dtype=torch.bool))
+        maps, cut = (
+            from_maps([patches(picture) for picture in pictures])(places),
+            patches.cut(pictures)(places),
+        )
+        assert maps.shape == (2, 40, 1, patches.width)
+        torch.testing.assert_close(maps, cut, rtol=0, atol=1e-6)
+
+
+def test_lenses_that_bend_light_are_taken():
+    """A photo by such a lens is straightened as a source; as a target each of its pixels has its own ray."""
+    capture, method = plane_capture(0), make_method()
+    lens = replace(
+        capture.cameras,
+        lens=torch.full_like(capture.cameras.lens, LensModel.OPENCV),
+        distortion=torch.tensor([[-0.2, 0.05, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]).double().expand(9, 8),
+    )
+    bent = SceneViews.of(replace(capture, cameras=lens), method.config)
+    assert not bends_light(bent.capture.cameras)
+    rays = camera_rays(lens[4], bent.frame, (bent.near, bent.far), 0.5)
+    truth = lens.image_rays(4)
+    towards = truth.directions.double() @ bent.frame.rotation.T
+    torch.testing.assert_close(rays.directions, towards.float(), rtol=0, atol=1e-5)
+    straight = camera_rays(capture.cameras[4], bent.frame, (bent.near, bent.far), 0.5)
+    corner, middle = 0, (HEIGHT // 2) * WIDTH + WIDTH // 2
+    assert float((rays.directions - straight.directions)[corner].norm()) > 0.02
+    assert float((rays.directions - straight.directions)[middle].norm()) < 1e-3
+    assert torch.isfinite(method.render(method.encode(replace(capture, cameras=lens)), lens[4]).rgb).all()
+
+
+def test_pixels_that_a_mask_leaves_out_are_not_learnt_from():
+    capture = plane_capture(0)
+    mask = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    mask[3, 4:9] = 0
+    views = SceneViews.of(replace(capture, masks=ImageStore.from_arrays([mask] * 9)), small_config())
+    scene = TrainingScene(views, tuple(range(9)))
+    drawn = draw_step(scene, 200, 3, 5, np.random.RandomState(0))
+    assert set(drawn.pixels.tolist()) == {3 * WIDTH + column for column in range(4, 9)}

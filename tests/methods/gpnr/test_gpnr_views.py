@@ -77,7 +77,7 @@ def test_steps_are_drawn_as_published(shared):
     height, width = said["hw"]
     capture = capture_of(shared / "data" / "llff_bird", format="llff", downscale=4.0)
     views = SceneViews.of(capture, GpnrConfig(pixel_centre=0.0))
-    assert views.size == (width, height)
+    assert views.size(0) == (width, height)
     torch.testing.assert_close(views.c2w, torch.from_numpy(file["camtoworlds"]), rtol=0, atol=1e-4)
     scene = TrainingScene(views, tuple(range(len(views))))
     random = np.random.RandomState(said["np_random_seed"])

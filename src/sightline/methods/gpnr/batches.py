@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from sightline.methods.gpnr.config import GpnrConfig
@@ -20,15 +20,16 @@ class GpnrBatch:
 
     rays: TargetRays
     cameras: SourceCameras
-    pictures: Float[Tensor, "views 3 h w"]
-    """of the sources, in [0, 1]"""
+    pictures: tuple[Num[Tensor, "_ _ 3"], ...]
+    """of the sources, in [0, 1] or uint8"""
     colours: Float[Tensor, "rays 3"]
     """in [0, 1]"""
 
     def to(self, device: torch.device | str) -> "GpnrBatch":
         """Move to a device."""
         rays, cameras = self.rays.to(device), self.cameras.to(device)
-        return GpnrBatch(rays, cameras, self.pictures.to(device), self.colours.to(device))
+        pictures = tuple(picture.to(device) for picture in self.pictures)
+        return GpnrBatch(rays, cameras, pictures, self.colours.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ def draw_step(
 ) -> Draw:
     """Draw a picture, pixels of it with replacement, and sources among the nearest others.
 
-    The order of the draws is that of the published program.
+    The order of the draws is that of the published program. Pixels that a mask leaves out are not drawn.
 
     Args:
         sources: how many; fewer where the scene has no more.
@@ -62,8 +63,10 @@ def draw_step(
     """
     views = scene.views
     target = scene.members[random.randint(len(scene.members))]
-    width, height = views.size
-    pixels = random.randint(0, width * height, size=(rays,))
+    width, height = views.size(target)
+    counting = views.counting_pixels(target)
+    pixels = random.randint(0, width * height if counting is None else len(counting), size=(rays,))
+    pixels = pixels if counting is None else counting[pixels]
     near = views.nearest(views.c2w[target], [view for view in scene.members if view != target])[:neighbours]
     chosen = random.choice(near, min(sources, len(near)), replace=False)
     return Draw(target, pixels, tuple(int(view) for view in chosen))
@@ -110,9 +113,9 @@ class RayMaker:
 
 def make_batch(views: SceneViews, drawn: Draw, config: GpnrConfig) -> GpnrBatch:
     """Load what was drawn."""
-    width = views.size[0]
+    width, _ = views.size(drawn.view)
     columns, rows = torch.from_numpy(drawn.pixels % width), torch.from_numpy(drawn.pixels // width)
-    pictures = views.pictures([drawn.view, *drawn.sources])
+    target, *pictures = (views.picture(view) for view in (drawn.view, *drawn.sources))
     rays = rays_through(
         torch.stack([columns, rows], -1),
         views.c2w[drawn.view],
@@ -120,5 +123,6 @@ def make_batch(views: SceneViews, drawn: Draw, config: GpnrConfig) -> GpnrBatch:
         (views.near, views.far),
         config.pixel_centre,
     )
-    colours = pictures[0, :, rows, columns].t()
-    return GpnrBatch(rays, views.cameras(drawn.sources), pictures[1:], colours)
+    colours = target[rows, columns]
+    colours = colours / 255 if colours.dtype == torch.uint8 else colours
+    return GpnrBatch(rays, views.cameras(drawn.sources), tuple(pictures), colours)

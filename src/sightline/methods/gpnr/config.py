@@ -69,7 +69,8 @@ class GpnrConfig:
     rule_rays: int = 4096
     """rays of a step that the learning rate is meant for, with the linear rule"""
     train_chunk: int | None = None
-    """rays that are held at a time: all others are computed twice; all at once where not given"""
+    """rays of a step that are held at a time, with their gradients; as many as take some gigabytes where not
+    given"""
     learning_rate: float = 2e-3
     """of AdamW"""
     warm_up: int = 2500

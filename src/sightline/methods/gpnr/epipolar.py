@@ -3,7 +3,7 @@
 Cameras look along +z here, with x to the right and y down. Depth is distance along a unit ray.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,6 +24,10 @@ class TargetRays:
     near: float
     far: float
 
+    def __getitem__(self, part: slice) -> "TargetRays":
+        """Some of the rays."""
+        return replace(self, origins=self.origins[part], directions=self.directions[part])
+
     def to(self, device: torch.device | str) -> "TargetRays":
         """Move to a device."""
         origins, directions = self.origins.to(device), self.directions.to(device)
@@ -36,12 +40,12 @@ class SourceCameras:
 
     c2w: Float[Tensor, "views 3 4"]
     intrinsics: Float[Tensor, "views 3 3"]
-    width: int
-    height: int
+    sizes: Int[Tensor, "views 2"]
+    """width and height"""
 
     def to(self, device: torch.device | str) -> "SourceCameras":
         """Move to a device."""
-        return SourceCameras(self.c2w.to(device), self.intrinsics.to(device), self.width, self.height)
+        return SourceCameras(self.c2w.to(device), self.intrinsics.to(device), self.sizes.to(device))
 
     @property
     def w2c(self) -> Float[Tensor, "views 3 4"]:
@@ -98,7 +102,7 @@ def places_of(
     cameras: SourceCameras,
 ) -> Places:
     """Round to the nearest pixels, halves to even ones; what is outside goes to the border."""
-    limits = pixels.new_tensor([cameras.width - 1, cameras.height - 1])
+    limits = (cameras.sizes - 1).to(pixels)[:, None, None]
     zero = torch.zeros_like(limits)
     rounded = torch.clamp(pixels, zero, limits).round().long()
     inside = ((pixels > -0.5) & (pixels < limits + 0.5)).all(-1)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError, warn
@@ -20,12 +19,18 @@ from sightline.methods.base import Method, Optimisation, Progress, Rendering, Sc
 from sightline.methods.gpnr.batches import GpnrBatch, RayMaker, TrainingScene
 from sightline.methods.gpnr.config import GpnrConfig
 from sightline.methods.gpnr.network import GpnrNetwork
-from sightline.methods.gpnr.scene import GpnrScene, split_rays
+from sightline.methods.gpnr.patches import from_maps
+from sightline.methods.gpnr.scene import GpnrScene
 from sightline.methods.gpnr.views import SceneViews
+from sightline.methods.loss_parts import sum_over_parts
 from sightline.networks.gradient_limits import limit_gradients
 from sightline.networks.precision import product_type, products_in
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-9
+# Numbers of all tokens of one layer that are held at a time with their gradients: some gigabytes over all
+# layers of the published network.
+_HELD = {"cpu": 4_000_000, "gpu": 20_000_000}
+_LEAST_RAYS = 4
 
 
 class Gpnr(Method):
@@ -98,41 +103,42 @@ class Gpnr(Method):
     def forward(self, batch: GpnrBatch, progress: Progress) -> dict[str, Tensor]:
         """Compare the colours of rays, and the mixed colours of their sources, with what a photo shows."""
         batch = batch.to(self.device)
-        difference, mixed = (torch.mean((found - batch.colours) ** 2) for found in self._see(batch))
-        loss = difference + mixed
+        loss, (difference, mixed) = self._compare(batch)
         if self.config.weight_decay:
             squares = sum(value.square().sum() for value in self.parameters() if value.dim() > 1)
             loss = loss + 0.5 * self.config.weight_decay * squares
         return {
             "loss": loss,
-            "psnr": -10 * torch.log10(difference.detach()),
-            "mixed_psnr": -10 * torch.log10(mixed.detach()),
+            "psnr": -10 * torch.log10(difference),
+            "mixed_psnr": -10 * torch.log10(mixed),
             "rays": torch.tensor(float(len(batch.colours))),
         }
 
-    def _see(self, batch: GpnrBatch) -> tuple[Tensor, Tensor]:
-        """Compute the colours of a batch, and those mixed of its sources.
+    def _compare(self, batch: GpnrBatch) -> tuple[Tensor, Tensor]:
+        """Give the loss, and the mean squared errors of the colours and of the mixed colours.
 
-        Parts that do not fit into memory together are computed twice.
+        The rays are computed in parts with their gradients, so that no more than one part is held.
         """
-        features = self.network.patches(batch.pictures)
-        parts = split_rays(batch.rays, self.config.train_chunk or len(batch.rays.origins))
-        dtype = product_type(self.config.layer_precision, self.device)
-        found = []
-        for part in parts:
+        config, patches = self.config, self.network.patches
+        rays, samples = len(batch.colours), config.samples * len(batch.pictures)
+        few = patches.serves_few(batch.pictures, rays * samples)
+        cut = patches.cut(batch.pictures) if few else None
+        whole_maps = [] if few else [patches(picture) for picture in batch.pictures]
+        dtype = product_type(config.layer_precision, self.device)
 
-            def compute(described: Tensor, part: Any = part) -> tuple[Tensor, Tensor]:
-                evidence = self.network.look(part, batch.cameras, described)
-                with products_in(dtype, self.device):
-                    seen = self.network(evidence)
-                return seen.rgb, seen.mixed
+        def look(part: slice, *maps: Tensor) -> tuple[Tensor, Tensor]:
+            evidence = self.network.look(batch.rays[part], batch.cameras, cut or from_maps(maps))
+            with products_in(dtype, self.device):
+                seen = self.network(evidence)
+            found = torch.stack([seen.rgb, seen.mixed])
+            errors = (found - batch.colours[part]).square().sum((1, 2)) / (3 * rays)
+            return errors.sum(), errors.detach()
 
-            if len(parts) == 1:
-                found.append(compute(features))
-            else:
-                found.append(checkpoint(compute, features, use_reentrant=False))
-        rgb, mixed = (torch.cat(column) for column in zip(*found, strict=True))
-        return rgb, mixed
+        held = _HELD["cpu" if self.device.type == "cpu" else "gpu"]
+        size = config.train_chunk or max(_LEAST_RAYS, held // (samples * config.width))
+        parameters = list(self.parameters())
+        loss, errors = sum_over_parts(look, rays, size if size < rays else None, parameters, whole_maps)
+        return loss, torch.stack(errors).sum(0)
 
     def optimisers(self) -> list[Optimisation]:
         """AdamW; its rate rises, and falls in one of three ways."""

@@ -25,7 +25,7 @@ from sightline.methods.gpnr.epipolar import (
     relative_poses,
     source_rays,
 )
-from sightline.methods.gpnr.patches import PatchFeatures
+from sightline.methods.gpnr.patches import Describe, PatchFeatures
 from sightline.methods.gpnr.quick_stages import QuickStages
 from sightline.networks.attention import TransformerLayer, hide, lecun, transformer
 from sightline.networks.phase_encoding import PhaseEncoding
@@ -94,13 +94,11 @@ class GpnrNetwork(nn.Module):
         self.sample_logit, self.view_logit = (lecun(nn.Linear(2 * width, 1)) for _ in range(2))
         self.colour = lecun(nn.Linear(width, 3))
 
-    def look(
-        self, rays: TargetRays, cameras: SourceCameras, features: Float[Tensor, "views features h w"]
-    ) -> Evidence:
+    def look(self, rays: TargetRays, cameras: SourceCameras, describe: Describe) -> Evidence:
         """Find what the source views show along rays.
 
         Args:
-            features: what `patches` gives for the source views.
+            describe: gives the features of the source views' pixels, by `patches`.
         """
         config = self.config
         along = depths(rays.near, rays.far, config.samples, config.spacing == "inverse").to(rays.origins)
@@ -108,12 +106,10 @@ class GpnrNetwork(nn.Module):
         pixels, before = project(points, cameras)
         # The published program counts pixels from their corners here, wherever its rays pass.
         places = places_of(pixels if config.faithful else pixels - config.pixel_centre, before, cameras)
-        views = torch.arange(len(features), device=features.device)[:, None, None]
-        found = features.permute(0, 2, 3, 1)[views, places.rows, places.columns]
         frames = canonical_frames(rays, squared=config.faithful)
         return Evidence(
             source_rays(frames, places, cameras, config.pixel_centre),
-            found.transpose(0, 1),
+            describe(places).transpose(0, 1),
             relative_poses(rays.c2w, cameras.c2w, published=config.faithful),
             along,
             None if config.faithful else places.seen.transpose(0, 1),

@@ -1,21 +1,18 @@
 """A scene that `gpnr` sees in photos: every picture is made from the nearest of them."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sightline.geometry import Cameras
-from sightline.geometry.rays import image_pixels
 from sightline.methods.base import Rendering, Scene
 from sightline.methods.gpnr.config import GpnrConfig
-from sightline.methods.gpnr.epipolar import TargetRays
 from sightline.methods.gpnr.network import GpnrNetwork
+from sightline.methods.gpnr.patches import from_maps
 from sightline.methods.gpnr.quick_stages import QuickStages
-from sightline.methods.gpnr.views import SceneViews, network_cameras, rays_through
+from sightline.methods.gpnr.views import SceneViews, camera_rays
 from sightline.networks.precision import product_type, products_in
 
 
@@ -42,17 +39,15 @@ class GpnrScene(Scene):
     def render(self, camera: Cameras, chunk: int | None = None) -> Rendering:
         """Render one camera of the input frame; see `Method.render`."""
         device = self.network.colour.weight.device
-        c2w, intrinsics = (value[0] for value in network_cameras(camera, self.views.frame))
         height, width = int(camera.height[0]), int(camera.width[0])
-        chosen = self.sources_of(c2w)
-        cameras = self.views.cameras(chosen).to(device)
-        features = self._describe(chosen)
-        pixels = image_pixels(width, height)
         limits = self.views.near, self.views.far
-        whole = rays_through(pixels, c2w, intrinsics, limits, self.config.pixel_centre).to(device)
+        whole = camera_rays(camera, self.views.frame, limits, self.config.pixel_centre).to(device)
+        chosen = self.sources_of(whole.c2w.cpu())
+        cameras = self.views.cameras(chosen).to(device)
+        describe = from_maps([self._described(view) for view in chosen])
         colours, depths, origins = [], [], []
-        for part in split_rays(whole, chunk or self.config.ray_chunk):
-            evidence = self.network.look(part, cameras, features)
+        for part in parts_of(len(whole.origins), chunk or self.config.ray_chunk):
+            evidence = self.network.look(whole[part], cameras, describe)
             with products_in(self._dtype, device):
                 seen = self.network(evidence, self._quick)
             colours.append(seen.rgb)
@@ -65,25 +60,23 @@ class GpnrScene(Scene):
             opacity=torch.ones_like(depth),
             depth_sum=depth,
             origin=torch.tensor(chosen, device=device)[torch.cat(origins)].view(height, width),
-            statistics={"rays": float(len(pixels)), "samples": float(len(pixels) * self.config.samples)},
+            statistics={
+                "rays": float(width * height),
+                "samples": float(width * height * self.config.samples),
+            },
         )
 
-    def _describe(self, chosen: Sequence[int]) -> Float[Tensor, "views features h w"]:
-        """Describe the pixels of views; those of the last pictures are kept."""
-        device = self.network.colour.weight.device
-        for view in chosen:
-            if view not in self._features:
-                picture = self.views.pictures([view]).to(device)
-                self._features[view] = self.network.patches(picture)[0]
-            self._features.move_to_end(view)
+    def _described(self, view: int) -> Float[Tensor, "h w features"]:
+        """Describe the pixels of a view; those of the last pictures are kept."""
+        if view not in self._features:
+            picture = self.views.picture(view).to(self.network.colour.weight.device)
+            self._features[view] = self.network.patches(picture)
+        self._features.move_to_end(view)
         while len(self._features) > 2 * self.config.sources:
             self._features.popitem(last=False)
-        return torch.stack([self._features[view] for view in chosen])
+        return self._features[view]
 
 
-def split_rays(rays: TargetRays, count: int) -> list[TargetRays]:
-    """Cut rays of a picture into parts."""
-    return [
-        replace(rays, origins=origins, directions=directions)
-        for origins, directions in zip(rays.origins.split(count), rays.directions.split(count), strict=True)
-    ]
+def parts_of(rays: int, size: int) -> list[slice]:
+    """Cut rays into parts."""
+    return [slice(begin, begin + size) for begin in range(0, rays, size)]

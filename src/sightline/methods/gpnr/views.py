@@ -5,18 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from sightline.captures import Capture
+from sightline.captures.straightening import bends_light, straightened
 from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras, Similarity
 from sightline.geometry.poses import recentre
+from sightline.geometry.rays import image_pixels
 from sightline.media.images import composite_over, to_float
 from sightline.methods.depth_bounds import view_bounds
 from sightline.methods.gpnr.config import GpnrConfig
 from sightline.methods.gpnr.epipolar import SourceCameras, TargetRays
-from sightline.methods.view_checks import check_views
 
 # Cameras nearer to each other than this, in the network's units, are one.
 _SAME = 1e-6
@@ -36,13 +37,13 @@ class SceneViews:
 
     @staticmethod
     def of(capture: Capture, config: GpnrConfig) -> "SceneViews":
-        """Bring a capture to the network's frame.
+        """Bring a capture to the network's frame; photos by lenses that bend light are straightened.
 
         Raises:
-            InputError: lenses that bend light, views of several sizes, or nobody says how near and far it is.
+            InputError: nobody says how near and far it is.
         """
+        capture = straightened(capture)
         cameras = capture.cameras
-        check_views(capture, range(len(capture)), "gpnr")
         nears, fars = view_bounds(capture, config.near, config.far)
         near, far = float(nears.min()), float(fars.max())
         if not 0 < near < far:
@@ -61,10 +62,9 @@ class SceneViews:
     def __len__(self) -> int:
         return len(self.c2w)
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the views."""
-        width, height = self.capture.images.sizes[0]
+    def size(self, view: int) -> tuple[int, int]:
+        """Width and height of a view."""
+        width, height = self.capture.images.sizes[view]
         return int(width), int(height)
 
     def nearest(self, c2w: Float[Tensor, "3 4"], among: Sequence[int]) -> list[int]:
@@ -81,12 +81,23 @@ class SceneViews:
 
     def cameras(self, views: Sequence[int]) -> SourceCameras:
         """Give the cameras of source views."""
-        return SourceCameras(self.c2w[list(views)], self.intrinsics[list(views)], *self.size)
+        chosen = list(views)
+        sizes = torch.from_numpy(self.capture.images.sizes[chosen])
+        return SourceCameras(self.c2w[chosen], self.intrinsics[chosen], sizes)
 
-    def pictures(self, views: Sequence[int]) -> Float[Tensor, "n 3 h w"]:
-        """Load pictures in [0, 1], over white."""
-        opaque = [composite_over(to_float(self.capture.images[view]), (1.0, 1.0, 1.0)) for view in views]
-        return torch.from_numpy(np.stack(opaque)).permute(0, 3, 1, 2)
+    def picture(self, view: int) -> Num[Tensor, "h w 3"]:
+        """Load a picture: uint8; or in [0, 1], over white, where it is transparent."""
+        image = self.capture.images[view]
+        if image.shape[2] == 3:
+            return torch.from_numpy(image.copy())
+        return torch.from_numpy(composite_over(to_float(image), (1.0, 1.0, 1.0)))
+
+    def counting_pixels(self, view: int) -> np.ndarray | None:
+        """Pixels, counted row by row, that its mask does not leave out; None where it has none."""
+        if self.capture.masks is None:
+            return None
+        found = np.flatnonzero(self.capture.masks[view] == 0)
+        return found if len(found) else None
 
 
 def network_cameras(
@@ -99,6 +110,22 @@ def network_cameras(
     intrinsics[:, 0, 0], intrinsics[:, 1, 1] = cameras.fx, cameras.fy
     intrinsics[:, 0, 2], intrinsics[:, 1, 2], intrinsics[:, 2, 2] = cameras.cx, cameras.cy, 1.0
     return c2w, intrinsics.float()
+
+
+def camera_rays(
+    camera: Cameras, frame: Similarity, limits: tuple[float, float], pixel_centre: float
+) -> TargetRays:
+    """Rays of all pixels of a camera of the data, row by row; its lens may bend light.
+
+    Args:
+        limits: near and far, in the network's frame.
+    """
+    c2w, intrinsics = (value[0] for value in network_cameras(camera, frame))
+    pixels = image_pixels(int(camera.width[0]), int(camera.height[0]))
+    if not bends_light(camera):
+        return rays_through(pixels, c2w, intrinsics, limits, pixel_centre)
+    rays = camera.transformed(frame).rays(0, pixels + pixel_centre)
+    return TargetRays(rays.origins, rays.directions, c2w, *limits)
 
 
 def rays_through(

@@ -16,6 +16,7 @@ from sightline.geometry import Cameras
 from sightline.kernels.compositing import Composite
 from sightline.kernels.warm import compile_operations
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
+from sightline.methods.loss_parts import rays_at_a_time, sum_over_parts
 from sightline.methods.nerf.batches import BatchMaker, NerfBatch, Pixels
 from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.frame import Frame, find_frame
@@ -29,7 +30,6 @@ from sightline.methods.nerf.occupancy import (
     tighten,
 )
 from sightline.methods.nerf.optimisation import build_optimiser, rate_factor
-from sightline.methods.nerf.parts import rays_at_a_time, sum_over_parts
 from sightline.methods.nerf.rays import RayMaker
 from sightline.methods.nerf.scene import NerfScene
 from sightline.methods.nerf.tracing import Chance, NerfRays, Tracer, over

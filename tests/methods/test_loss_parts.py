@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from sightline.foundation.errors import InputError
+from sightline.methods.loss_parts import sum_over_parts
 from sightline.methods.nerf.config import INFO
 from sightline.methods.nerf.optimisation import build_optimiser
-from sightline.methods.nerf.parts import sum_over_parts
 
 
 def problem() -> tuple[list[Tensor], Tensor, Tensor]:
@@ -44,6 +44,22 @@ def test_parts_give_the_gradient_of_the_whole(size: int | None) -> None:
         loss, _ = sum_over_parts(look, len(truth), size, parameters)
         with pytest.raises(InputError, match="first derivatives only"):
             torch.autograd.grad(loss, used, create_graph=True)
+
+
+@pytest.mark.parametrize("size", [None, 5])
+def test_what_is_computed_once_for_all_parts_gets_its_gradient(size: int | None) -> None:
+    (used, *_), values, truth = problem()
+
+    def look(part: slice, doubled: Tensor) -> tuple[Tensor, int]:
+        return (values[part] @ (doubled + used) - truth[part]).square().sum(), len(truth[part])
+
+    doubled = 2 * used
+    loss, counts = sum_over_parts(look, len(truth), size, [used], [doubled])
+    assert sum(counts) == 23
+    (found,) = torch.autograd.grad(loss, [used])
+    whole = (values @ (3 * used) - truth).square().sum()
+    torch.testing.assert_close(loss, whole)
+    torch.testing.assert_close(found, torch.autograd.grad(whole, [used])[0])
 
 
 def test_without_gradients_a_batch_is_one_part() -> None:
