@@ -378,3 +378,34 @@ def test_pixels_that_a_mask_leaves_out_are_not_learnt_from():
     scene = TrainingScene(views, tuple(range(9)))
     drawn = draw_step(scene, 200, 3, 5, np.random.RandomState(0))
     assert set(drawn.pixels.tolist()) == {3 * WIDTH + column for column in range(4, 9)}
+
+
+def test_a_camera_that_photos_show_nothing_for_is_told(caplog):
+    capture = plane_capture(0)
+    away = capture.cameras.c2w[4].clone()
+    away[:, 0], away[:, 2] = -away[:, 0], -away[:, 2]
+    camera = Cameras.create(away[None], 18.0, width=WIDTH, height=HEIGHT)
+    method = make_method()
+    scene = method.encode(sources_of(capture))
+    for _ in range(2):
+        found = method.render(scene, camera)
+    assert found.opacity is not None
+    assert found.depth is not None
+    assert not found.opacity.any()
+    assert found.depth.isnan().all()
+    assert torch.isfinite(found.rgb).all()
+    told = [record.message for record in caplog.records if "show nothing" in record.message]
+    assert len(told) == 1
+    assert "100%" in told[0]
+    seen = method.render(method.encode(sources_of(capture)), capture.cameras[4])
+    assert seen.opacity is not None
+    assert seen.opacity.all()
+
+
+def test_fewer_photos_than_asked_for_are_told(caplog):
+    caplog.set_level("INFO", logger="sightline")
+    method, capture = make_method(), plane_capture(0)
+    method.encode(capture.subset([0, 1]))
+    assert [record.message for record in caplog.records] == [
+        "There are 2 photos: all are used, where 3 are asked for"
+    ]

@@ -37,6 +37,10 @@ class GpnrConfig:
     that change with the world's frame, and samples outside of a picture or behind its camera that count as
     pixels of its border. Else these are left out of attention, and both are what the paper means"""
 
+    colour: Literal["predicted", "corrected"] = "predicted"
+    """predicted: from features alone, as published; corrected: what the network adds to the colours that its
+    weights mix of the sources, as logits"""
+
     near: float | None = None
     """where rays begin, in units of the data; as its bounds, points or cameras say where not given"""
     far: float | None = None
@@ -144,7 +148,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epipolar_layers": 2,
         "view_layers": 2,
     },
-    # Fewer and narrower layers, fewer samples, and these even in inverse depth.
+    # Fewer and narrower layers, fewer samples, and these even in inverse depth; colours begin with those that
+    # sources show, for what a network of this size would have to learn first.
     "small": {
         "sources": 5,
         "samples": 32,
@@ -157,6 +162,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "hidden_width": 128,
         "epipolar_layers": 2,
         "view_layers": 2,
+        "colour": "corrected",
         "rays": 256,
         "learning_rate": 1e-3,
         "warm_up": 200,

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sightline.captures import Capture, Collection
-from sightline.foundation.errors import InputError, warn
+from sightline.foundation.errors import InputError, inform, warn
 from sightline.foundation.hardware import keep_freed_memory
 from sightline.geometry import Cameras
 from sightline.kernels.warm import compile_operations
@@ -45,6 +45,7 @@ class Gpnr(Method):
     def __init__(self, config: GpnrConfig):
         super().__init__(config)
         self.network = GpnrNetwork(config)
+        self._said_few = False
 
     @property
     def device(self) -> torch.device:
@@ -160,6 +161,9 @@ class Gpnr(Method):
         if views is None or not len(views):
             raise InputError("gpnr sees a scene in posed photos", fix="Give --sources")
         keep_freed_memory()
+        if len(views) < self.config.sources and not self._said_few:
+            self._said_few = True
+            inform(f"There are {len(views)} photos: all are used, where {self.config.sources} are asked for")
         return GpnrScene(self.network, SceneViews.of(views, self.config), self.config)
 
     def render(

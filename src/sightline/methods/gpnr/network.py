@@ -32,6 +32,8 @@ from sightline.networks.phase_encoding import PhaseEncoding
 
 _RAY, _POINT = 6, 3
 _POSE = 12
+_DARKEST = 0.01
+"""of mixed colours, and as much below 1 for their brightest, where their logits are taken"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +150,12 @@ class GpnrNetwork(nn.Module):
         known = None if useful is None else torch.cat([torch.ones_like(useful[..., :1]), useful], -1)
         keys = refine("view", x, 1, known)
         across = _weights(self.view_logit, keys, useful)
-        with self._first(own):
-            rgb = torch.sigmoid(self.colour(torch.einsum("rn,rnd->rd", across, keys.float())))
         mixed = torch.einsum("rn,rnp,rnpc->rc", across, along, self.patches.colours(evidence.features))
-        return Seen(rgb.float(), mixed, across, along, features)
+        with self._first(own):
+            logits = self.colour(torch.einsum("rn,rnd->rd", across, keys.float())).float()
+        if self.config.colour == "corrected":
+            logits = logits + torch.logit(mixed, _DARKEST)
+        return Seen(torch.sigmoid(logits), mixed, across, along, features)
 
     def _first(self, like: Tensor) -> AbstractContextManager[object]:
         """Products of the layers that tokens enter and colours leave through."""
