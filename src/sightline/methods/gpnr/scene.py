@@ -79,8 +79,8 @@ class GpnrScene(Scene):
         if share > _LOST and not self._warned:
             self._warned = True
             warn(
-                f"Of {share:.0%} of a picture's pixels the nearest photos show nothing: what is drawn there "
-                "means nothing. Does the camera look at the scene, from where photos were taken? Check the path"
+                f"Of {share:.0%} of a picture's pixels the nearest photos show nothing: what is drawn "
+                "there means nothing. Does the camera look at the scene, from where photos were taken?"
             )
 
     def _described(self, view: int) -> Float[Tensor, "h w features"]:
