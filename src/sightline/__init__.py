@@ -4,8 +4,15 @@ The names of the public Python interface load on first use, so that importing th
 ``sightline --help``) stays free of torch and numba.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# Threads of GNU's OpenMP wait for each other spinning, which PyTorch's do hundreds of times in a step: some
+# tenths of a millisecond bridge the gaps between operations; longer, they take the cores from whatever else
+# runs on the machine, and from threads of their own that it has put aside. It counts where torch comes later.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 if TYPE_CHECKING:
     from sightline.captures import open_capture as open_capture

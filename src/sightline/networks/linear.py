@@ -52,6 +52,51 @@ def fused_gelu(
     return functional.gelu(functional.linear(values, weight, bias), approximate="tanh")
 
 
+class PackedLinear:
+    """A layer whose weight lies as its products need it, without gradients; a GELU at its end if wanted.
+
+    oneDNN brings a weight to blocks of its own in every call where it is not so already.
+
+    Args:
+        rows: about how many there are in a call.
+        gelu: end in a GELU by its tanh formula.
+    """
+
+    def __init__(
+        self,
+        weight: Float[Tensor, "outputs inputs"],
+        bias: Float[Tensor, "outputs"],
+        rows: int,
+        gelu: bool = False,
+    ):
+        self._plain, self._bias = weight.detach().contiguous(), bias.detach()
+        self._attributes = ("gelu", [], "tanh") if gelu else ("none", [], "")
+        self._gelu, self._packed = gelu, _packed(self._plain, rows)
+        self._call = None if self._packed is None else torch.ops.mkldnn._linear_pointwise
+
+    def __call__(self, values: Float[Tensor, "n inputs"]) -> Float[Tensor, "n outputs"]:
+        """Apply the layer."""
+        if self._call is not None:
+            return self._call(values, self._packed, self._bias, *self._attributes)
+        if self._gelu:
+            return fused_gelu(values, self._plain, self._bias)
+        return functional.linear(values, self._plain, self._bias)
+
+
+def _packed(weight: Tensor, rows: int) -> Any:
+    """A weight in oneDNN's blocks; None where PyTorch has no such products."""
+    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu" or _fused("gelu", "tanh") is None:
+        return None
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        one = torch.ones(2, weight.shape[1], dtype=weight.dtype)
+        found = torch.ops.mkldnn._linear_pointwise(one, packed, None, "none", [], "")
+        near = torch.allclose(found.float(), functional.linear(one, weight).float(), rtol=0.02, atol=0.02)
+        return packed if near else None
+    except (AttributeError, RuntimeError, TypeError):
+        return None
+
+
 @functools.cache
 def _fused(activation: str, formula: str) -> Any:
     """PyTorch's product that ends in an activation, saving a pass over memory; None where there is none."""

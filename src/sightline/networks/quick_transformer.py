@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sightline.kernels.tokens import add_and_normalise, attend
 from sightline.networks.attention import HIDDEN, TransformerLayer
-from sightline.networks.linear import fused_gelu
+from sightline.networks.linear import PackedLinear
 
 _ROWS = 4096
 """tokens at a time"""
@@ -29,13 +28,12 @@ _FEW = 24
 class _Layer:
     """One layer's weights."""
 
-    enter: Tensor
-    """(2 width, width): queries that meet the tokens themselves, and values"""
-    enter_bias: Tensor
+    enter: PackedLinear
+    """gives queries that meet the tokens themselves, and values"""
     attended: tuple[Tensor, Tensor, float]
     """normalisation"""
-    widen: tuple[Tensor, Tensor]
-    narrow: tuple[Tensor, Tensor]
+    widen: PackedLinear
+    narrow: PackedLinear
     norm: tuple[Tensor, Tensor, float]
 
 
@@ -78,14 +76,13 @@ class QuickTransformer:
     def _refine(self, state: Tensor, tokens: int, seen: Tensor | None) -> None:
         active = state.to(self.dtype)
         for layer in self.layers:
-            entered = functional.linear(active, layer.enter, layer.enter_bias)
+            entered = layer.enter(active)
             if tokens <= _FEW:
                 found = attend(entered, active, seen, tokens)
             else:
                 found = _attend_many(entered, active, seen, tokens)
             active = add_and_normalise(state, found, *layer.attended)
-            inner = fused_gelu(active, *layer.widen)
-            active = add_and_normalise(state, functional.linear(inner, *layer.narrow), *layer.norm)
+            active = add_and_normalise(state, layer.narrow(layer.widen(active)), *layer.norm)
 
 
 def _attend_many(entered: Tensor, keys: Tensor, seen: Tensor | None, tokens: int) -> Tensor:
@@ -116,10 +113,11 @@ def _prepare(layer: TransformerLayer, dtype: torch.dtype) -> _Layer:
     through_bias = out.weight.double() @ value.bias.double() + out.bias.double()
     attended, norm = layer.attended_norm, layer.norm
     return _Layer(
-        torch.cat([towards, through]).to(dtype),
-        torch.cat([towards_bias, through_bias]).to(dtype),
+        PackedLinear(
+            torch.cat([towards, through]).to(dtype), torch.cat([towards_bias, through_bias]).to(dtype), _ROWS
+        ),
         (attended.weight.detach().float(), attended.bias.detach().float(), attended.eps),
-        (layer.widen.weight.to(dtype), layer.widen.bias.to(dtype)),
-        (layer.narrow.weight.to(dtype), layer.narrow.bias.to(dtype)),
+        PackedLinear(layer.widen.weight.to(dtype), layer.widen.bias.to(dtype), _ROWS, gelu=True),
+        PackedLinear(layer.narrow.weight.to(dtype), layer.narrow.bias.to(dtype), _ROWS),
         (norm.weight.detach().float(), norm.bias.detach().float(), norm.eps),
     )

@@ -41,7 +41,7 @@ class OriginSheet:
         # As many places in every frame.
         order += [None] * (min(MOST, len(self.views)) - len(order))
         strip = SourceStrip(tuple(self._framed(view) for view in order))
-        palette = np.stack([_colour(view) for view in range(len(self.views))])
+        palette = np.stack([colour_of_view(view) for view in range(len(self.views))])
         parts = [palette[origin], colour_depth(depth, self._limits)]
         height, _, channels = frame.shape
         gap = np.full((height, GAP, channels), 255, np.uint8)
@@ -59,12 +59,12 @@ class OriginSheet:
         # An empty place is white, and as large: all frames of a video have one size.
         framed = np.full((picture.shape[0] + 2 * border, picture.shape[1] + 2 * border, 3), 255, np.uint8)
         if view is not None:
-            framed[:] = _colour(view)
+            framed[:] = colour_of_view(view)
             framed[border:-border, border:-border] = picture
         return framed
 
 
-def _colour(view: int) -> np.ndarray:
-    """A colour of a view."""
+def colour_of_view(view: int) -> np.ndarray:
+    """Give the colour, uint8 (3,), that stands for a source view, by its number."""
     rgb = colorsys.hsv_to_rgb(view * _GOLDEN % 1, 0.65, 0.95)
     return np.array([round(255 * value) for value in rgb], np.uint8)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from gpnr_cases import FAR, NEAR, plane_capture
 from gpnr_golden import arrays, facts, folder
 
 from sightline.captures import Capture, open_capture
@@ -46,6 +47,13 @@ def test_units_by_the_nearest_depth(shared):
     truth = torch.from_numpy(file["normalize_false_train_camtoworlds"])
     found = views.c2w[torch.from_numpy(file["train_indices"])]
     torch.testing.assert_close(found, truth, rtol=0, atol=1e-4)
+
+
+def test_either_bound_can_be_given():
+    capture = plane_capture(0)
+    for given, truth in (({}, (NEAR, FAR)), ({"near": 0.5}, (0.5, FAR)), ({"far": 9.0}, (NEAR, 9.0))):
+        views = SceneViews.of(capture, GpnrConfig(**given))
+        assert (views.near, views.far) == pytest.approx((truth[0] / truth[1], 1.0))
 
 
 def test_rays_are_the_published_ones(shared, fern):

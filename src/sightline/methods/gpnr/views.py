@@ -45,7 +45,8 @@ class SceneViews:
         capture = straightened(capture)
         cameras = capture.cameras
         nears, fars = view_bounds(capture, config.near, config.far)
-        near, far = float(nears.min()), float(fars.max())
+        near = float(nears.min()) if config.near is None else config.near
+        far = float(fars.max()) if config.far is None else config.far
         if not 0 < near < far:
             raise InputError(
                 f"The scene would reach from {near:g} to {far:g} before its cameras",
