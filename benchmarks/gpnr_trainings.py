@@ -17,7 +17,7 @@ from benchmarks.trainings import evaluate, report, sightline, train
 
 _SCENES, _UNSEEN = 60, 2
 _MADE = ("--layout", "llff", "--views", "15", "--size", "252", "--samples", "16")
-_MINUTES, _TUNING = 60.0, 5.0
+_MINUTES, _TUNING = 40.0, 5.0
 _TIMES = 4
 """how often a given capture is among the scenes"""
 

@@ -21,7 +21,9 @@ from pathlib import Path
 from benchmarks.pixelnerf_trainings import as_srn
 from benchmarks.trainings import finished, linked, sightline, train
 
-_TRAINED = 17
+_ALONE = {"ngp": 1.0, "nerf": 3.0}
+"""minutes of methods that fit one scene"""
+_TRAINED, _USUAL = 17, 6.0
 _SOURCE = "64"
 _HALF = ("--downscale", "2")
 _HELD_OUT = ("--holdout", "10")
@@ -72,8 +74,8 @@ class Table:
 def rows_of_scene(table: Table, scene: Path, gpnr: Path, tuned: Path | None) -> list[Row]:
     """Methods on a scene."""
     work, rows = table.work, []
-    for method, minutes in (("ngp", 1.0), ("ngp", 5.0), ("nerf", 5.0)):
-        run = train(method, work / f"scene-{method}-{minutes:g}", scene, minutes)
+    for method, minutes in _ALONE.items():
+        run = train(method, work / f"scene-{method}", scene, minutes)
         rows.append(table.row("scene", run, scene, "its photos", minutes))
     rows.append(table.row("scene", gpnr, scene, "other scenes; its photos", 0.0, "--data", str(scene)))
     if tuned is not None:
@@ -92,7 +94,7 @@ def rows_of_object(table: Table, published: Path, poses: Path, gpnr: Path, minut
         # Its folders tell the views that are held out, for all methods alike.
         sightline("data", "convert", whole, "--to", "blender", "--out", chair, *_HALF, *_HELD_OUT)
     rows = []
-    for method, taken in (("ngp", 1.0), ("nerf", 5.0)):
+    for method, taken in _ALONE.items():
         run = train(method, work / f"object-{method}", chair, taken)
         rows.append(table.row("object", run, chair, "its training views", taken))
     rows.append(
@@ -119,7 +121,7 @@ def main() -> None:
     parser.add_argument("--gpnr", type=Path, required=True, help="run of gpnr on other scenes")
     parser.add_argument("--tuned", type=Path, help="a run that went on with the scene")
     parser.add_argument(
-        "--minutes", type=float, default=10.0, help="of pixelnerf and of enr, on the 17 objects"
+        "--minutes", type=float, default=_USUAL, help="of pixelnerf and of enr, on the 17 objects"
     )
     parser.add_argument("--work", type=Path, default=Path("runs/methods-table"), help="where all is kept")
     arguments = parser.parse_args()

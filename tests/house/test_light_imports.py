@@ -1,5 +1,6 @@
 """What has to be quick loads neither torch nor numba; each case runs in a process of its own."""
 
+import os
 import subprocess
 import sys
 
@@ -55,3 +56,20 @@ assert not code, code
 assert "train" in out.getvalue() and "demo" in out.getvalue()
 """
     assert loaded_by(code) == []
+
+
+def test_threads_wait_spinning_for_a_moment_only():
+    """Unless the user says how they wait."""
+    script = "import os, sightline; print(os.environ.get('GOMP_SPINCOUNT'))"
+    clean = {
+        key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    for given, found in (
+        ({}, "20000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, "None"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=clean | given, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == found

@@ -101,3 +101,13 @@ def test_a_scene_of_its_own_is_rendered_and_learnt(run: Path, scenes: Path, tmp_
     )
     assert Run.open(tuned).record.progress.step == 3
     assert call("eval", tuned, "--device", "cpu") == 0
+
+
+def test_two_processes_learn_together(scenes: Path, run: Path, tmp_path: Path) -> None:
+    """Parameters without influence have a gradient too: processes wait for those of all."""
+    words = ["--config", run.parent / "settings.json", "--steps", 3, "--eval-every", 0, "--holdout", 4]
+    assert (
+        call("train", "gpnr", scenes, *words, "--devices", 2, "--device", "cpu", "--out", tmp_path / "run")
+        == 0
+    )
+    assert Run.open(tmp_path / "run").record.progress.step == 3
