@@ -137,7 +137,7 @@ class Gpnr(Method):
 
         held = _HELD["cpu" if self.device.type == "cpu" else "gpu"]
         size = config.train_chunk or max(_LEAST_RAYS, held // (samples * config.width))
-        # Also of one part: so parameters without influence have a gradient of zeros, for which processes wait.
+        # Of one part, too: parameters without influence get a gradient of zeros, for which processes wait.
         loss, errors = sum_over_parts(look, rays, min(size, rays), list(self.parameters()), whole_maps)
         return loss, torch.stack(errors).sum(0)
 
