@@ -175,10 +175,14 @@ def main(words: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     try:
         # The plain one spreads depths evenly.
-        step = replace(INFO.build_config(arguments.step), faithful=True, spacing="distance")
+        step = replace(
+            INFO.build_config(arguments.step), faithful=True, spacing="distance", colour="predicted"
+        )
         if print_curve(parser, arguments, partial(measure_curve, step)):
             return
-        config = replace(INFO.build_config(arguments.preset), faithful=True, spacing="distance")
+        config = replace(
+            INFO.build_config(arguments.preset), faithful=True, spacing="distance", colour="predicted"
+        )
     except InputError as error:
         parser.error(str(error))
     rows = [

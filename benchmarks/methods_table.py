@@ -23,6 +23,8 @@ from benchmarks.trainings import finished, linked, sightline, train
 
 _ALONE = {"ngp": 1.0, "nerf": 3.0}
 """minutes of methods that fit one scene"""
+_FASTER = {"nerf": ("--sampler", "occupancy")}
+"""flags of rendering"""
 _TRAINED, _USUAL = 17, 6.0
 _SOURCE = "64"
 _HALF = ("--downscale", "2")
@@ -76,7 +78,7 @@ def rows_of_scene(table: Table, scene: Path, gpnr: Path, tuned: Path | None) -> 
     work, rows = table.work, []
     for method, minutes in _ALONE.items():
         run = train(method, work / f"scene-{method}", scene, minutes)
-        rows.append(table.row("scene", run, scene, "its photos", minutes))
+        rows.append(table.row("scene", run, scene, "its photos", minutes, *_FASTER.get(method, ())))
     rows.append(table.row("scene", gpnr, scene, "other scenes; its photos", 0.0, "--data", str(scene)))
     if tuned is not None:
         minutes = json.loads((tuned / "run.json").read_text(encoding="utf-8"))["progress"]["seconds"] / 60
@@ -89,14 +91,15 @@ def rows_of_object(table: Table, published: Path, poses: Path, gpnr: Path, minut
     work, objects = table.work, sorted(entry for entry in published.iterdir() if entry.is_dir())
     as_srn(work / "objects" / "chairs_test", objects[_TRAINED:], poses)
     whole = work / "objects" / "chairs_test" / objects[_TRAINED].name
-    chair = work / "object"
-    if not chair.exists():
-        # Its folders tell the views that are held out, for all methods alike.
-        sightline("data", "convert", whole, "--to", "blender", "--out", chair, *_HALF, *_HELD_OUT)
+    chair, twice = work / "object", work / "object-whole"
+    for folder, reduced in ((chair, _HALF), (twice, ())):
+        if not folder.exists():
+            # Its folders tell the views that are held out, for all methods alike.
+            sightline("data", "convert", whole, "--to", "blender", "--out", folder, *reduced, *_HELD_OUT)
     rows = []
     for method, taken in _ALONE.items():
         run = train(method, work / f"object-{method}", chair, taken)
-        rows.append(table.row("object", run, chair, "its training views", taken))
+        rows.append(table.row("object", run, chair, "its training views", taken, *_FASTER.get(method, ())))
     rows.append(
         table.row("object", gpnr, chair, "other scenes; its training views", 0.0, "--data", str(chair))
     )
@@ -107,7 +110,8 @@ def rows_of_object(table: Table, published: Path, poses: Path, gpnr: Path, minut
     }
     for method, (data, flags) in sets.items():
         run = train(method, work / f"object-{method}", data, minutes, *_HALF, *flags)
-        shown = ("--data", str(chair), "--sources", _SOURCE)
+        # These runs halve whatever they are shown.
+        shown = ("--data", str(twice), "--sources", _SOURCE)
         rows.append(table.row("object", run, chair, "17 other objects; one view", 0.0, *shown))
     return rows
 

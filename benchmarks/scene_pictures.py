@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from benchmarks.export_pictures import photo
 
-from sightline.captures import open_capture
+from sightline.captures import Capture, open_capture
 from sightline.foundation.errors import InputError
 from sightline.media.colour import colour_depth, depth_range
 from sightline.media.images import to_uint8, write_png
@@ -27,6 +27,8 @@ _WIDTH = 252
 def rows_of(run: Path, scene: Path, count: int) -> list[list[Tile]]:
     """Some held-out views of a scene."""
     capture = open_capture(scene)
+    if not isinstance(capture, Capture):
+        raise InputError("It is a set of captures, not one", where=scene)
     sources, held_out = (capture.splits[split] for split in ("train", "test"))
     seen = load(run).see(data=scene)
     rows = []

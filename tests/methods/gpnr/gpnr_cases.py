@@ -21,6 +21,7 @@ def small_config(**changes: Any) -> GpnrConfig:
     settings = {
         "sources": 3,
         "samples": 16,
+        "colour": "predicted",
         "patch_features": (6,),
         "patch_size": 3,
         "ray_frequencies": 2,

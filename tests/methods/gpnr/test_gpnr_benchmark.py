@@ -37,7 +37,7 @@ def batch_of(shared) -> Batch:
     )
 
 
-@pytest.mark.parametrize("name", ["reduced", "variant", "readme_sharp"])
+@pytest.mark.parametrize("name", ["reduced", "variant", pytest.param("readme_sharp", marks=pytest.mark.slow)])
 @torch.no_grad()
 def test_plain_colours_are_the_published_ones(shared, name):
     file = arrays(folder(shared) / f"model_{name}.npz")

@@ -11,7 +11,13 @@ from sightline.importers.gpnr import published_name, published_shape
 from sightline.methods.gpnr.epipolar import canonical_frames, depths, pluecker, project
 from sightline.networks.phase_encoding import PhaseEncoding
 
-NAMES = ["reduced", "reduced_sharp", "variant", "readme", "readme_sharp"]
+NAMES = [
+    "reduced",
+    "reduced_sharp",
+    "variant",
+    "readme",
+    pytest.param("readme_sharp", marks=pytest.mark.slow),
+]
 
 
 def model(shared, name: str) -> dict[str, np.ndarray]:

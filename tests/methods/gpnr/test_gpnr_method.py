@@ -36,7 +36,7 @@ def check_quick_pictures(near: float, **changes) -> None:
     truth = method.render(scene, capture.cameras[4])
     assert float(truth.rgb.std()) > 0.01
     torch.testing.assert_close(quick.rgb, truth.rgb, rtol=0, atol=near)
-    torch.testing.assert_close(quick.depth, truth.depth, rtol=near, atol=near)
+    torch.testing.assert_close(quick.depth, truth.depth, rtol=near, atol=near, equal_nan=True)
 
 
 class GpnrTraining(Training):
@@ -60,9 +60,11 @@ def picture(method: Gpnr, capture: Capture, camera: Cameras) -> torch.Tensor:
     return method.render(method.encode(sources_of(capture)), camera).rgb
 
 
-def test_it_learns_to_see_scenes_that_it_was_not_shown():
-    training = start(1).advance(300)
-    assert np.mean(training.losses[-20:]) < 0.3 * np.mean(training.losses[:20])
+# Corrected colours begin near the truth, and take fewer steps to get nearer.
+@pytest.mark.parametrize(("colour", "steps", "least"), [("predicted", 300, 0.3), ("corrected", 150, 0.6)])
+def test_it_learns_to_see_scenes_that_it_was_not_shown(colour, steps, least):
+    training = start(1, colour=colour).advance(steps)
+    assert np.mean(training.losses[-20:]) < least * np.mean(training.losses[:20])
     capture = plane_capture(2)
     training.method.eval()
     (held_out,) = capture.splits["test"]

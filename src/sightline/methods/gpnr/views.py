@@ -94,7 +94,7 @@ class SceneViews:
         return torch.from_numpy(composite_over(to_float(image), (1.0, 1.0, 1.0)))
 
     def counting_pixels(self, view: int) -> np.ndarray | None:
-        """Pixels, counted row by row, that its mask does not leave out; None where it has none."""
+        """Give pixels (n,), counted row by row, that its mask does not leave out; None where it has none."""
         if self.capture.masks is None:
             return None
         found = np.flatnonzero(self.capture.masks[view] == 0)
