@@ -17,6 +17,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from benchmarks.layer_work import LAYER_HEAD, LayerRow, LayerWork
@@ -41,6 +42,8 @@ from sightline.networks.precision import product_type, products_in
 
 _PLAIN_CHUNKS = (4, 16, 64)
 _WIDTH, _HEIGHT = 252, 189
+# The plain one spreads depths evenly, and takes colours from features alone.
+_AS_PLAIN: dict[str, Any] = {"faithful": True, "spacing": "distance", "colour": "predicted"}
 
 
 def make_scene(config: GpnrConfig) -> TrainingScene:
@@ -174,15 +177,10 @@ def main(words: Sequence[str] | None = None) -> None:
         parser.error("--rays and --rounds are numbers above 0")
     keep_freed_memory()
     try:
-        # The plain one spreads depths evenly.
-        step = replace(
-            INFO.build_config(arguments.step), faithful=True, spacing="distance", colour="predicted"
-        )
+        step = replace(INFO.build_config(arguments.step), **_AS_PLAIN)
         if print_curve(parser, arguments, partial(measure_curve, step)):
             return
-        config = replace(
-            INFO.build_config(arguments.preset), faithful=True, spacing="distance", colour="predicted"
-        )
+        config = replace(INFO.build_config(arguments.preset), **_AS_PLAIN)
     except InputError as error:
         parser.error(str(error))
     rows = [

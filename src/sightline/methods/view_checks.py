@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sightline.captures import Capture
+from sightline.captures.straightening import bends_light
 from sightline.foundation.errors import InputError
-from sightline.geometry import LensModel
 
 
 def check_views(capture: Capture, views: Sequence[int], method: str) -> tuple[int, int]:
@@ -20,7 +20,7 @@ def check_views(capture: Capture, views: Sequence[int], method: str) -> tuple[in
         InputError: there are such views.
     """
     cameras = capture.cameras[list(views)]
-    if bool((cameras.lens == LensModel.OPENCV_FISHEYE).any()) or bool((cameras.distortion != 0).any()):
+    if bends_light(cameras):
         raise InputError(
             f"{method} needs pictures without lens distortion", where=capture.path, fix="Undistort them first"
         )
