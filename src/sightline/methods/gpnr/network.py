@@ -141,26 +141,28 @@ class GpnrNetwork(nn.Module):
         x = torch.cat([query.to(x).expand(rays, views, 1, width), x.transpose(1, 2)], 2)
         known = None if seen is None else torch.cat([torch.ones_like(seen[..., :1]), seen], -1)
         keys = refine("epipolar", x, 1, known)
-        along = _weights(self.sample_logit, keys, seen)
-        features = torch.einsum("rnp,rnpd->rnd", along, keys.float())
+        with _whole(own):
+            along = _weights(self.sample_logit, keys, seen)
+            features = torch.einsum("rnp,rnpd->rnd", along, keys.float())
         # Across the views of a ray.
         view_query = view_query.to(x).expand(rays, 1, width)
         x = torch.cat([view_query, self.view_key(features).to(x)], 1)
         useful = None if seen is None else seen.any(-1)
         known = None if useful is None else torch.cat([torch.ones_like(useful[..., :1]), useful], -1)
         keys = refine("view", x, 1, known)
-        across = _weights(self.view_logit, keys, useful)
-        mixed = torch.einsum("rn,rnp,rnpc->rc", across, along, self.patches.colours(evidence.features))
+        with _whole(own):
+            across = _weights(self.view_logit, keys, useful)
+            mixed = torch.einsum("rn,rnp,rnpc->rc", across, along, self.patches.colours(evidence.features))
+            said = torch.einsum("rn,rnd->rd", across, keys.float())
         with self._first(own):
-            logits = self.colour(torch.einsum("rn,rnd->rd", across, keys.float())).float()
+            logits = self.colour(said).float()
         if self.config.colour == "corrected":
             logits = logits + torch.logit(mixed, _DARKEST)
         return Seen(torch.sigmoid(logits), mixed, across, along, features)
 
     def _first(self, like: Tensor) -> AbstractContextManager[object]:
         """Products of the layers that tokens enter and colours leave through."""
-        whole = self.config.first_layer_precision == "float32"
-        return torch.autocast(like.device.type, enabled=False) if whole else nullcontext()
+        return _whole(like) if self.config.first_layer_precision == "float32" else nullcontext()
 
     def _refine(self, name: str, x: Tensor, skip: int = 0, seen: Tensor | None = None) -> Tensor:
         return transformer(self.stages[name], x, skip, seen)
@@ -178,6 +180,11 @@ class GpnrNetwork(nn.Module):
         shared = (self.point_code(along) @ point.t())[None] + (evidence.poses @ pose.t())[:, None]
         own = torch.cat([self.ray_code(evidence.rays), evidence.features], -1)
         return nn.functional.linear(own, torch.cat([ray, feature], 1), self.key.bias) + shared
+
+
+def _whole(like: Tensor) -> AbstractContextManager[object]:
+    """Float32 for what softmaxes weigh and mix: pixels' colours are told apart in it."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 def _weights(
