@@ -24,3 +24,12 @@ def shared() -> Path:
     if not (path / "data").is_dir():
         pytest.skip(f"no reference data at {path}: set SIGHTLINE_SHARED to its folder")
     return path
+
+
+@pytest.fixture
+def browser(tmp_path_factory):
+    """A headless Chromium driven through Selenium, see `tests/browser.py`."""
+    from browser import open_browser
+
+    with open_browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
