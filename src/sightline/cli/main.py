@@ -10,6 +10,7 @@ from sightline.foundation.errors import SightlineError
 # Command → its module (with a function `main(arguments) -> exit code`) and one line for the list.
 COMMANDS = {
     "demo": ("sightline.cli.demo", "make a scene, train on it, show the result: needs no data"),
+    "poses": ("sightline.cli.poses", "camera poses of photos or of a video: makes posed data of them"),
     "train": ("sightline.cli.train", "train a method on posed photos into a run folder"),
     "eval": ("sightline.cli.eval", "score a run, or a folder of pictures, on held-out views"),
     "render": ("sightline.cli.render", "render a run along a camera path: video or pictures"),

@@ -13,7 +13,9 @@ from sightline.runs.settings import refuse_not_finite, to_plain
 from sightline.training.display import short_time
 from sightline.training.processes import is_first_process
 from sightline.training.session import TrainOrder, TrainResult, already_done, train_run
+from sightline.workflows.naming import data_name
 from sightline.workflows.options import DATA_OPTIONS, TrainOptions, differing, with_budget
+from sightline.workflows.posing import ensure_poses
 
 _RUNS = Path("runs")
 
@@ -38,7 +40,8 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
 
     Args:
         method: registry name.
-        data: the data's folder or file.
+        data: the data's folder or file; of methods that learn one scene, also photos or a video without
+            camera poses, which are found first.
         config: the method's configuration.
         options: everything else; `sightline train --help` says what each means.
 
@@ -55,6 +58,8 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
     data = Path(data).expanduser()
     if not data.exists():
         raise InputError("There is no such data", where=data, fix="Check the path")
+    if info.learns == "one scene" and is_first_process():
+        data = ensure_poses(data)
     folder = options.out or default_folder(data, method)
     initial = _weights_file(options.init) if options.init is not None else None
     if not is_first_process():
@@ -81,9 +86,7 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
 
 def default_folder(data: Path, method: str) -> Path:
     """Name the run folder after the data and the method."""
-    data = data.resolve()
-    name = data.name if data.is_dir() else data.parent.name
-    return _RUNS / f"{name}-{method}"
+    return _RUNS / f"{data_name(data)}-{method}"
 
 
 def _open_or_create(folder: Path, method: str, data: Path, config: Any, options: TrainOptions) -> Run:

@@ -126,20 +126,48 @@ def _box(data: Mapping[str, Any], file: Path) -> np.ndarray | None:
 
 def write(capture: Capture, out: Path) -> None:
     """Write images, masks, points and a transforms.json that nerfstudio and instant-ngp read."""
-    lenses = [lens_entry(capture.cameras, index) for index in range(len(capture))]
     folder = OutputFolder(out)
+    # What the format cannot hold is refused before anything is written.
+    for index in range(len(capture)):
+        lens_entry(capture.cameras, index)
     files = [f"images/{name}" for name in folder.write_images(capture, "images")]
+    masks: list[str | None] | None = None
+    if capture.masks is not None:
+        (out / "masks").mkdir(parents=True, exist_ok=True)
+        masks = [f"masks/{Path(file).stem}.png" for file in files]
+        for index, name in enumerate(masks):
+            write_png(out / str(name), 255 - capture.masks[index])
+    splits = {
+        f"{split}_filenames": [files[index] for index in capture.splits.get(split, ())] for split in SPLITS
+    }
+    write_description(capture, out, files, masks=masks, extras=splits)
+
+
+def write_description(
+    capture: Capture,
+    out: Path,
+    files: Sequence[str],
+    *,
+    masks: Sequence[str | None] | None = None,
+    extras: Mapping[str, Any] | None = None,
+) -> None:
+    """Write transforms.json, and the points beside it, for images that are in the folder.
+
+    Args:
+        files: path of each view's image below the folder.
+        masks: path of each view's mask below the folder, white where a pixel counts; None where it has none.
+        extras: further entries of the file.
+    """
+    lenses = [lens_entry(capture.cameras, index) for index in range(len(capture))]
     frames = [frame_entry(capture, index, file) for index, file in enumerate(files)]
     data = dict(capture.extras)
     if all(lens == lenses[0] for lens in lenses):
         data |= lenses[0]
     else:
         frames = [frame | lens for frame, lens in zip(frames, lenses, strict=True)]
-    if capture.masks is not None:
-        (out / "masks").mkdir(parents=True, exist_ok=True)
-        for index, frame in enumerate(frames):
-            frame["mask_path"] = f"masks/{Path(files[index]).stem}.png"
-            write_png(out / frame["mask_path"], 255 - capture.masks[index])
+    for frame, mask in zip(frames, masks or [None] * len(frames), strict=True):
+        if mask is not None:
+            frame["mask_path"] = mask
     if capture.points is not None:
         data["ply_file_path"] = "points.ply"
         write_points_ply(out / "points.ply", capture.points)
@@ -147,9 +175,7 @@ def write(capture: Capture, out: Path) -> None:
         data["scene_box"] = capture.box.tolist()
     if capture.background in _PAINTED:
         data["background"] = capture.background
-    for split in SPLITS:
-        data[f"{split}_filenames"] = [files[index] for index in capture.splits.get(split, ())]
-    write_json(out / FILE_NAME, data | {"frames": frames})
+    write_json(out / FILE_NAME, data | dict(extras or {}) | {"frames": frames})
 
 
 FORMAT = Format(
