@@ -5,6 +5,7 @@ measured; the way that the picture has gone is cut into equal parts, and of each
 Where the camera stands still no frame is taken twice, and where it is fast more are.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ _SIDE = 320
 """longer side at which motion is measured"""
 _STILL = 0.002
 """motion below this part of the longer side is noise"""
-_LARGEST_STEP = 0.12
+_LARGEST_STEP = 0.05
 """of the longer side: motion between frames that are taken, where the video is long enough"""
 _CORNERS = 200
 _QUALITY = 95
@@ -40,7 +41,7 @@ class FrameFacts:
 def choose_frames(facts: FrameFacts, most: int) -> list[int]:
     """Choose frames: at most `most`, evenly along the way that the picture went, the sharpest of each part.
 
-    Neighbours are apart by a twelfth of the longer side at most, unless that would be more than `most`.
+    Neighbours are apart by a twentieth of the longer side at most, unless that would be more than `most`.
     """
     moved = np.where(facts.motion < _STILL, 0.0, facts.motion)
     way = np.cumsum(moved)
@@ -114,6 +115,8 @@ def read_frames(path: Path, side: int | None) -> Iterator[np.ndarray]:
     """Decode the frames of a video upright: uint8 (height, width, 3), at most `side` pixels long."""
     import imageio_ffmpeg
 
+    # It tells every change of size.
+    logging.getLogger("imageio_ffmpeg").setLevel(logging.ERROR)
     limits = f"'min({side},iw)':'min({side},ih)'"
     shrink = [] if side is None else ["-vf", f"scale={limits}:force_original_aspect_ratio=decrease"]
     try:

@@ -44,6 +44,7 @@ _BUILT_IN = {
     "llff": "sightline.captures.formats.llff:FORMAT",
     "colmap": "sightline.captures.formats.colmap:FORMAT",
     "colmap-text": "sightline.captures.formats.colmap:FORMAT_TEXT",
+    "polycam": "sightline.captures.formats.polycam:FORMAT",
     "srn": "sightline.captures.formats.srn:FORMAT",
     "deepvoxels": "sightline.captures.formats.deepvoxels:FORMAT",
     "enr": "sightline.captures.formats.enr:FORMAT",
