@@ -5,7 +5,6 @@ with an ellipse in the middle of the photo, or with a rectangle that is given.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -44,7 +43,7 @@ def cut_out(
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
     begin = _begin_in_middle(size) if rectangle is None else _begin_in(rectangle, (width, height), size)
-    found = _grab(cv2, small, begin)
+    found = grab(small, begin)
     if not _LEAST_PART <= found.mean() <= _MOST_PART:
         raise InputError("No object was told from what is around it", where="the photo", fix=_BY_HAND)
     allowed = begin != cv2.GC_BGD
@@ -93,8 +92,15 @@ def _begin_in(
     return begin
 
 
-def _grab(cv2: Any, photo: np.ndarray, begin: np.ndarray) -> np.ndarray:
-    """Tell foreground from background, and keep the largest part of the foreground, its holes filled."""
+def grab(
+    photo: UInt8[np.ndarray, "height width 3"], begin: UInt8[np.ndarray, "height width"]
+) -> Bool[np.ndarray, "height width"]:
+    """Tell foreground from background by GrabCut; gives the foreground's largest part, its holes filled.
+
+    Args:
+        begin: what each pixel is taken for at first, by OpenCV's names (GC_BGD, GC_PR_FGD …).
+    """
+    cv2 = opencv()
     mask = begin.copy()
     cv2.setRNGSeed(0)
     models = np.zeros((1, 65)), np.zeros((1, 65))

@@ -49,6 +49,10 @@ class TrainOptions(DataOptions, TrainSettings):
     """settings from a YAML file or from the run.json of another run; flags go over them"""
     init: Path | None = None
     """run folder or weights file to start from"""
+    mask_background: bool = False
+    """of photos of an object: learn the object alone; it is cut out of all photos first"""
+    mask_with: Literal["grabcut", "rembg"] = "grabcut"
+    """how it is cut out: by colours (grabcut), or by a network (rembg, to be installed: pip install rembg)"""
     resume: bool = False
     """go on where the run in --out was stopped; start it where there is none"""
 
@@ -143,6 +147,8 @@ def _of_run(path: Path, info: MethodInfo) -> tuple[dict[str, Any], dict[str, Any
     known = {field.name for field in fields(TrainSettings)}
     values = {name: value for name, value in record.training.items() if name in known}
     values |= {"seed": record.seed, "preset": record.preset}
+    if "mask_with" in record.source:
+        values |= {"mask_background": True, "mask_with": record.source["mask_with"]}
     values |= {name: value for name, value in record.data.options.items() if name in DATA_OPTIONS}
     return values, dict(record.config)
 

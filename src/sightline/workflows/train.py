@@ -13,9 +13,10 @@ from sightline.runs.settings import refuse_not_finite, to_plain
 from sightline.training.display import short_time
 from sightline.training.processes import is_first_process
 from sightline.training.session import TrainOrder, TrainResult, already_done, train_run
+from sightline.workflows.cutting_out import ensure_cut_out
 from sightline.workflows.naming import data_name
 from sightline.workflows.options import DATA_OPTIONS, TrainOptions, differing, with_budget
-from sightline.workflows.posing import ensure_poses
+from sightline.workflows.posing import CAPTURES, ensure_poses
 
 _RUNS = Path("runs")
 
@@ -60,6 +61,9 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
         raise InputError("There is no such data", where=data, fix="Check the path")
     if info.learns == "one scene" and is_first_process():
         data = ensure_poses(data)
+        if options.mask_background:
+            opening = {name: getattr(options, name) for name in ("format", "holdout", "split_rule")}
+            data, options = ensure_cut_out(data, CAPTURES, options.mask_with, **opening), _of_cut_out(options)
     folder = options.out or default_folder(data, method)
     initial = _weights_file(options.init) if options.init is not None else None
     if not is_first_process():
@@ -99,7 +103,7 @@ def _open_or_create(folder: Path, method: str, data: Path, config: Any, options:
         preset=options.preset,
         seed=options.seed,
         training=to_plain(options.settings),
-        source={} if options.init is None else {"init": Path(options.init).name},
+        source=_origin(options),
     )
     return Run.create(folder, record)
 
@@ -129,6 +133,16 @@ def _open_resumed(run: Run, method: str, data: Path, config: Any, options: Train
     if source != run.record.data:
         run.update(data=source)
     return run
+
+
+def _of_cut_out(options: TrainOptions) -> TrainOptions:
+    """The cut-out photos are described by a format and splits of their own."""
+    return replace(options, format=None, split_rule=None)
+
+
+def _origin(options: TrainOptions) -> dict[str, Any]:
+    found = {} if options.init is None else {"init": Path(options.init).name}
+    return found | ({"mask_with": options.mask_with} if options.mask_background else {})
 
 
 def _weights_file(path: Path) -> Path:
