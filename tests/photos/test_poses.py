@@ -4,9 +4,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from corner import aligned_errors, write_photos
 from PIL import Image, ImageFilter
 
+from photo_corner import aligned_errors, write_photos
 from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
 from sightline.foundation.files import read_json
