@@ -16,18 +16,20 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 if TYPE_CHECKING:
     from sightline.captures import open_capture as open_capture
+    from sightline.workflows.api import find_poses as find_poses
     from sightline.workflows.api import load as load
     from sightline.workflows.api import train as train
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "find_poses": "sightline.workflows.api",
     "load": "sightline.workflows.api",
     "train": "sightline.workflows.api",
     "open_capture": "sightline.captures",
 }
 
-__all__ = ["__version__", "load", "open_capture", "train"]
+__all__ = ["__version__", "find_poses", "load", "open_capture", "train"]
 
 
 def __getattr__(name: str) -> Any:

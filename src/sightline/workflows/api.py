@@ -1,7 +1,9 @@
-"""The public Python interface: `sightline.load` and `sightline.train`.
+"""The public Python interface: `sightline.find_poses`, `sightline.train` and `sightline.load`.
 
 import sightline
 
+found = sightline.find_poses("my_photos")                   # where photos without poses were taken
+run = sightline.train("ngp", found.path, minutes=1)
 run = sightline.train("ngp", "data/fox", out="runs/fox", minutes=1, downscale=4)
 run = sightline.load("runs/fox")
 pictures = run.render(run.cameras("test"))
@@ -25,6 +27,8 @@ from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras
 from sightline.methods.base import Rendering, Scene
 from sightline.methods.registry import get_method_info
+from sightline.photos.pose_options import PoseOptions
+from sightline.photos.poses import FoundPoses
 from sightline.runs.run import Run
 from sightline.runs.settings import from_plain, refuse_unknown
 from sightline.workflows.evaluate import evaluate_run
@@ -33,6 +37,7 @@ from sightline.workflows.frame_output import Rendered
 from sightline.workflows.motions import of_motion, read_motion, source_camera
 from sightline.workflows.options import TrainOptions, read_layers
 from sightline.workflows.paths import choose_cameras
+from sightline.workflows.posing import pose_photos
 from sightline.workflows.render import render_run
 from sightline.workflows.scenes import Device, LoadedMethod, LoadedScene, load_method, load_scene
 from sightline.workflows.shown_objects import ShownObject, show_object, show_photos
@@ -225,6 +230,19 @@ def load(run: Path | str, *, device: Device = "auto") -> TrainedRun:
         InputError: there is no run, or a newer version wrote it.
     """
     return TrainedRun(Run.open(run), device)
+
+
+def find_poses(photos: Path | str, out: Path | str | None = None, **options: Any) -> FoundPoses:
+    """Find the camera poses of a folder of photos or of a video, and write a capture to train on.
+
+    Args:
+        out: folder of the capture; captures/NAME where not given.
+        options: the flags of `sightline poses` by name, with _ for -.
+
+    Raises:
+        InputError: unknown options, or photos that do not hang together.
+    """
+    return pose_photos(photos, None if out is None else Path(out), from_plain(PoseOptions, options))
 
 
 def train(method: str, data: Path | str, *, preset: str | None = None, **settings: Any) -> TrainedRun:
