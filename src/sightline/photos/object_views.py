@@ -52,6 +52,13 @@ class ObjectViews:
     """of each view, at its own size"""
     box: Float[np.ndarray, "2 3"]
     """lowest and highest corner of the hull, with a margin; frame of the capture"""
+    cameras: Cameras
+    """of the views"""
+
+    def holds(self, points: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "n"]:
+        """Say which points most photos that see them take for the object."""
+        cameras = [self.cameras[index] for index in range(len(self.cameras))]
+        return _carve(points, cameras, self.masks, _CERTAIN)
 
 
 def cut_out_views(
@@ -65,8 +72,14 @@ def cut_out_views(
         on_view: is called with the number of looks at photos that are done, `LOOKS` for each.
 
     Raises:
-        InputError: the cameras do not look at one thing, or the photos agree on nothing.
+        InputError: the cameras do not look at one thing, the photos agree on nothing, or are transparent.
     """
+    if capture.images.channels == 4:
+        raise InputError(
+            "The photos have no background: they are transparent already",
+            where="--mask-background",
+            fix="Leave it away",
+        )
     centre, radius = find_subject(capture.cameras)
     small = [_shrunk(capture, index) for index in range(len(capture))]
     cameras = [
@@ -103,7 +116,8 @@ def cut_out_views(
     margin = 2 * edge
     box = np.stack([hull.min(0) - margin, hull.max(0) + margin])
     sizes = capture.images.sizes
-    return ObjectViews(tuple(_enlarged(mask, size) for mask, size in zip(masks, sizes, strict=True)), box)
+    whole = tuple(_enlarged(mask, size) for mask, size in zip(masks, sizes, strict=True))
+    return ObjectViews(whole, box, capture.cameras)
 
 
 def find_subject(cameras: Cameras) -> tuple[Float[np.ndarray, "3"], float]:

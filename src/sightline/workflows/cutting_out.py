@@ -47,12 +47,6 @@ def ensure_cut_out(data: Path, captures: Path, masker: Masker, **options: Any) -
             fix="Remove it, or rename it",
         )
     capture = one_scene(open_capture(data, **options))
-    if capture.images.channels == 4:
-        raise InputError(
-            "The photos have no background: they are transparent already",
-            where="--mask-background",
-            fix="Leave it away",
-        )
     inform(f"The object is cut out of {len(capture)} photos first, into {out}")
     with counting("cutting out the object", LOOKS * len(capture)) as on_view:
         found = cut_out_views(capture, masker, on_view)

@@ -14,6 +14,10 @@ class MeshOptions:
     """grid points along the longest side of the box; cells are cubes"""
     bounds: tuple[float, float, float, float, float, float] | None = None
     """lowest and highest corner of the box, x y z x y z in the frame of the data; found where not given"""
+    mask_background: bool = False
+    """keep the object that the photos show, as they agree on it, and nothing around it"""
+    mask_with: Literal["grabcut", "rembg"] = "grabcut"
+    """how it is told from what is around it in the photos"""
     threshold: float | None = None
     """density of the surface, per unit of the data; where the rays of the photos end, if not given"""
     faces: int | None = None

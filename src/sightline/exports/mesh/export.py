@@ -20,8 +20,11 @@ from sightline.exports.mesh.threshold import choose_threshold
 from sightline.exports.source import Exported, Source
 from sightline.foundation.errors import InputError, inform, warn
 from sightline.media.images import to_uint8
+from sightline.photos.object_views import LOOKS, ObjectViews, cut_out_views
 
 _TEXTURED_FACES = 50_000
+_MASKED = 40
+"""photos at most that the object is looked for in"""
 _BYTES_PER_POINT = 24
 """density, padded copy, what a cell lets through, and marching cubes' own"""
 
@@ -102,7 +105,9 @@ def choose_file(source: Source, options: MeshOptions, out: Path | None) -> tuple
 
 def _sample(source: Source, options: MeshOptions) -> tuple[Grid, np.ndarray, float]:
     field = source.field
-    grid = grid_over(scene_box(field, options.bounds), options.resolution)
+    alone = _object(source, options) if options.mask_background else None
+    box = alone.box if alone is not None and options.bounds is None else scene_box(field, options.bounds)
+    grid = grid_over(box, options.resolution)
     source.refuse_beyond_memory(
         _BYTES_PER_POINT * len(grid),
         f"A grid of {'x'.join(map(str, grid.shape))} points",
@@ -110,10 +115,22 @@ def _sample(source: Source, options: MeshOptions) -> tuple[Grid, np.ndarray, flo
     )
     with source.counting("density", len(grid)) as on_points:
         density = sample_density(field, grid, on_points)
+    if alone is not None:
+        for first, last in grid.slabs():
+            points = grid.points(first, last)
+            density[first:last][~alone.holds(points.reshape(-1, 3).numpy()).reshape(points.shape[:3])] = 0
     threshold = options.threshold
     if threshold is None:
         threshold = choose_threshold(density, grid, source.cameras)
     return grid, density, threshold
+
+
+def _object(source: Source, options: MeshOptions) -> ObjectViews:
+    """Find the object in some of the photos, evenly spread."""
+    photos = source.open_photos()
+    photos = photos.subset(range(0, len(photos), max(1, -(-len(photos) // _MASKED))))
+    with source.counting("looking for the object", LOOKS * len(photos)) as on_view:
+        return cut_out_views(photos, options.mask_with, on_view)
 
 
 @dataclass(frozen=True)
