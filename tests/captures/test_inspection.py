@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from sightline.captures import draw_cameras, inspect_capture, open_capture
-from sightline.captures.drawing import _COLOURS
+from sightline.captures.drawing import COLOURS
 
 
 def test_facts_of_a_small_capture(capture_in_memory):
@@ -42,7 +42,7 @@ def test_picture_of_the_cameras(capture_in_memory, tmp_path):
     draw_cameras(capture_in_memory(), tmp_path / "cameras.png")
     image = np.asarray(Image.open(tmp_path / "cameras.png").convert("RGB")).astype(int)
     for split in ("train", "val", "test"):
-        colour = np.array([int(_COLOURS[split][start : start + 2], 16) for start in (1, 3, 5)])
+        colour = np.array([int(COLOURS[split][start : start + 2], 16) for start in (1, 3, 5)])
         near = (np.abs(image - colour).max(axis=-1) < 40).sum(axis=0)
         middle = image.shape[1] // 2
         assert near[:middle].sum() > 20  # in both views
