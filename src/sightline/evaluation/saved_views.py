@@ -107,23 +107,27 @@ class SavedPicture:
     """up to three views that the object was shown by"""
 
 
-def read_evaluations(run: Path) -> list[SavedEvaluation]:
+def read_evaluations(run: Path) -> tuple[list[SavedEvaluation], list[str]]:
     """Read all evaluations of a run folder: those of test views by the usual protocol first, then by name.
 
-    One whose `metrics.json` is damaged is left out with a warning.
+    Returns:
+        The evaluations, and a sentence about each whose `metrics.json` is damaged, which is left out.
     """
-    found = []
+    found, problems = [], []
     for path in sorted((Path(run) / "eval").glob("*/metrics.json")):
         try:
             metrics = read_json(path)
         except InputError as error:
-            warn(f"An evaluation is left out. {error}")
+            problems.append(f"The evaluation {path.parent.name} is left out. {error}")
             continue
         if not isinstance(metrics, dict) or any(name not in metrics for name in _NEEDED):
-            warn(f"An evaluation is left out: {path} is not the result of one")
+            problems.append(
+                f"The evaluation {path.parent.name} is left out: its metrics.json is of another kind."
+            )
             continue
         found.append(SavedEvaluation(path.parent, metrics))
-    return sorted(found, key=lambda evaluation: (not evaluation.is_usual, len(evaluation.name)))
+    found.sort(key=lambda evaluation: (not evaluation.is_usual, len(evaluation.name)))
+    return found, problems
 
 
 def read_pictures(view: SavedView) -> SavedPicture | None:

@@ -24,7 +24,8 @@ def comparison_page(runs: Sequence[RunFacts], views: Sequence[ReportViews], *, w
         views: of each run.
         width: pixels across of pictures at most.
     """
-    sections = [("scores", "Scores", comparison(runs))]
+    problems = [parts.note(f"{facts.label}: {text}") for facts in runs for text in facts.problems]
+    sections = [("scores", "Scores", join([*problems, comparison(runs)]))]
     curves = compared_curves(runs)
     if curves is not None:
         told = (

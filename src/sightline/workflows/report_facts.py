@@ -41,11 +41,14 @@ class RunFacts:
     """short name, different from those of the other runs of the report"""
     history: History
     evaluations: tuple[SavedEvaluation, ...]
+    problems: tuple[str, ...] = ()
+    """what could not be read"""
 
     @classmethod
     def read(cls, run: Run, label: str) -> "RunFacts":
         """Read logs and evaluations of a run."""
-        return cls(run, label, read_history(run.path), tuple(read_evaluations(run.path)))
+        evaluations, problems = read_evaluations(run.path)
+        return cls(run, label, read_history(run.path), tuple(evaluations), tuple(problems))
 
     @property
     def main(self) -> SavedEvaluation | None:
@@ -131,11 +134,13 @@ class RunFacts:
 
 
 def labels_of(paths: Sequence[Path]) -> list[str]:
-    """Name runs by their folders, with as many of the folders above as tell them apart."""
-    resolved = [path.resolve() for path in paths]
-    least = 2 if any(path.name in _SAYS_NOTHING for path in resolved) else 1
-    for depth in range(least, max((len(path.parts) for path in resolved), default=1) + 1):
-        labels = ["/".join(path.parts[-depth:]) for path in resolved]
-        if len(set(labels)) == len(labels):
-            return labels
-    return [path.as_posix() for path in resolved]
+    """Name runs by their folders, with as many of the folders above as say something and tell them apart."""
+    parts = [path.resolve().parts[1:] or (path.name,) for path in paths]
+    depths = [2 if names[-1] in _SAYS_NOTHING else 1 for names in parts]
+    for _ in range(max(map(len, parts), default=0)):
+        labels = ["/".join(names[-depth:]) for names, depth in zip(parts, depths, strict=True)]
+        shared = [labels.count(label) > 1 for label in labels]
+        if not any(shared):
+            break
+        depths = [depth + twice for depth, twice in zip(depths, shared, strict=True)]
+    return ["/".join(names[-depth:]) for names, depth in zip(parts, depths, strict=True)]

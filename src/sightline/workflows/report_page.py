@@ -141,10 +141,10 @@ def _log_note(facts: RunFacts) -> Html | None:
 
 
 def _scores(facts: RunFacts, views: ReportViews) -> list[Html | None]:
+    shown: list[Html | None] = [parts.note(problem) for problem in facts.problems]
     if not facts.evaluations:
-        folder = facts.run.path.as_posix()
-        return [element("p", "This run was not evaluated yet: ", element("code", f"sightline eval {folder}"))]
-    shown = []
+        command = element("code", f"sightline eval {facts.run.path.as_posix()}")
+        return [*shown, element("p", "There are no scores; this makes them: ", command)]
     if len(facts.evaluations) > 1:
         lines = [
             element(

@@ -166,7 +166,7 @@ def _with_depth(
 
 
 def choose_common(runs: Sequence[RunFacts], choice: ViewChoice) -> ViewChoice:
-    """Settle on saved views that most of the runs have, spread evenly; nothing changes where none is saved."""
+    """Settle on saved views that most of the runs have, spread evenly; no change where none is saved."""
     counts: dict[tuple[str, Key], int] = {}
     for facts in runs:
         # Of several evaluations of the same view, it counts once.
