@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.captures import draw_cameras, inspect_capture, open_capture
+from sightline.captures import draw_cameras, draw_cameras_svg, inspect_capture, open_capture
 from sightline.captures.drawing import COLOURS
 
 
@@ -70,3 +70,19 @@ def test_layout_is_told(capture_in_memory):
     ahead = inspect_capture(capture_in_memory().view(0))
     assert ahead.layout == "forward-facing"
     assert any("normalised device coordinates apply" in line for line in ahead.lines())
+
+
+def test_cameras_as_svg_for_a_page(capture_in_memory):
+    drawn = draw_cameras_svg(capture_in_memory())
+    assert list(drawn) == ["from above", "from the side"]
+    for side, svg in drawn.items():
+        assert svg.startswith("<svg viewBox=")
+        assert svg.rstrip().endswith("</svg>")
+        # Nothing that belongs to another page, and letters in the page's own colour.
+        assert "http" not in svg
+        assert "currentColor" in svg
+        assert "#010203" not in svg
+        for text in (side, "train (4)", "val (1)", "test (1)", "looked at"):
+            assert text in svg
+        assert svg.count(f"stroke: {COLOURS['test']}") >= 8  # the edges of one frustum
+    assert draw_cameras_svg(capture_in_memory()) == drawn

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sightline.media.chart_axes import Axis, format_tick, format_value, make_axis
-from sightline.media.html import Html, element, join
+from sightline.media.html import Html, element
 
 WIDTH, HEIGHT = 520, 280
 MOST_POINTS = 300
@@ -189,5 +189,5 @@ def _readout(chart: Chart, drawn: Sequence[_Drawn], across: Axis, upward: Axis) 
 
 
 def _spoken(chart: Chart, drawn: Sequence[_Drawn]) -> str:
-    ends = join([f"{line.of.name} ends at {format_value(float(line.y[-1]))}" for line in drawn], "; ")
+    ends = "; ".join(f"{line.of.name} ends at {format_value(float(line.y[-1]))}" for line in drawn)
     return f"{chart.title} against {chart.x_label}: {ends}"

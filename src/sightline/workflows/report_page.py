@@ -73,8 +73,9 @@ def _top(facts: RunFacts) -> Html:
 
 def _how_much(facts: RunFacts) -> str:
     if facts.collection is not None:
+        count = len(facts.collection.objects)
         counts = {name: len(members) for name, members in facts.collection.splits.items() if members}
-        return f"{len(facts.collection.objects):,} objects: {_counted(counts)}"
+        return f"{count:,} {'object' if count == 1 else 'objects'}: {_counted(counts)}"
     if facts.capture_record is not None:
         counts = {name: len(members) for name, members in facts.capture_record.splits.items() if members}
         return f"{len(facts.capture_record.cameras)} views: {_counted(counts)}"

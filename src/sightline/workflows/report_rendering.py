@@ -114,12 +114,14 @@ def render_views(
     inform(f"Rendering {len(targets)} views for the report")
     made = [loader.view(target, judged=opened is not None) for target in targets]
     if opened is not None:
+        shown = "this view" if len(made) == 1 else f"these {len(made)} views"
+        were = "was" if len(made) == 1 else "were"
         notes.append(
-            f"No evaluation has saved pictures: these {len(made)} views of the split {split} were rendered "
-            "and compared for this report. Scores of all: sightline eval."
+            f"No evaluation has saved pictures: {shown} of the split {split} {were} rendered and compared for "
+            "this report. Scores of all: sightline eval."
         )
     if len(made) < whole:
-        notes.append(f"Rendering is slow here, so that there are {len(made)} views and not {whole}.")
+        notes.append(f"Rendering is slow here, so that only {len(made)} of {whole} are shown.")
     return RenderedViews([view for view, _ in made], [depth for _, depth in made], notes)
 
 
@@ -196,7 +198,10 @@ def _seen(targets: Sequence[_Target | None]) -> tuple[Capture | None, tuple[int,
 def _own_targets(facts: RunFacts, opened: Any) -> tuple[str, list[_Target]]:
     capture = facts.capture if opened is None else opened
     if not isinstance(capture, Capture):
-        raise InputError("The run does not know its cameras, and the data is no single scene")
+        raise InputError(
+            "The run does not know its cameras" if opened is None else "The data is not one scene",
+            fix="Give the data with --data",
+        )
     split = next((name for name in ("test", "val", "train") if capture.splits.get(name)), None)
     members = capture.splits[split] if split else range(len(capture))
     return split or "train", [_Target(capture, index, None) for index in members]

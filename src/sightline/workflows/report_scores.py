@@ -90,13 +90,17 @@ def _facts(evaluation: SavedEvaluation) -> dict[str, str | None]:
         "protocol": str(metrics["protocol"]),
         "data": str(metrics.get("data", "")),
         "split": f"{metrics['split']}, {metrics['views']} views"
-        + (f" of {len(metrics['per_object'])} objects" if metrics.get("per_object") else ""),
+        + (f" of {_objects(len(metrics['per_object']))}" if metrics.get("per_object") else ""),
         "picture": None if size is None else f"{size[0]} × {size[1]}",
         "background": metrics.get("background"),
         "sources": None if not isinstance(sources, Mapping) else describe_sources(sources),
         "sampler": metrics.get("sampler"),
         "rendering": None if seconds is None else f"{seconds:.3g} s a view, {_device(metrics)}",
     }
+
+
+def _objects(count: int) -> str:
+    return "1 object" if count == 1 else f"{count:,} objects"
 
 
 def describe_sources(rule: Mapping[str, Any]) -> str:
@@ -176,7 +180,8 @@ def _long_table(
     if len(rows) > MOST_ROWS:
         more = element("p", f"The first {MOST_ROWS} of {len(rows)}; all are in the folder of the evaluation.")
         shown = join([more, shown])
-    summary = element("summary", f"{len(rows)} {name}: click a heading to sort")
+    counted = f"1 {name.removesuffix('s')}" if len(rows) == 1 else f"{len(rows)} {name}"
+    summary = element("summary", f"{counted}: click a heading to sort")
     return element("details", summary, shown, open=len(rows) <= _FEW_ROWS)
 
 

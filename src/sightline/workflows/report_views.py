@@ -40,7 +40,7 @@ class ReportView:
     def title(self) -> str:
         """Object and name."""
         object, name = self.key
-        return name if object is None else f"{object}: {name}"
+        return name if object is None or name.startswith(f"{object}/") else f"{object}: {name}"
 
 
 @dataclass(frozen=True)
