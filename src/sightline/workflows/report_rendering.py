@@ -117,8 +117,8 @@ def render_views(
         shown = "this view" if len(made) == 1 else f"these {len(made)} views"
         were = "was" if len(made) == 1 else "were"
         notes.append(
-            f"No evaluation has saved pictures: {shown} of the split {split} {were} rendered and compared for "
-            "this report. Scores of all: sightline eval."
+            f"No evaluation has saved pictures: {shown} of the split {split} {were} rendered and compared "
+            "for this report. Scores of all: sightline eval."
         )
     if len(made) < whole:
         notes.append(f"Rendering is slow here, so that only {len(made)} of {whole} are shown.")

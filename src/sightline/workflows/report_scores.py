@@ -88,7 +88,8 @@ def _facts(evaluation: SavedEvaluation) -> dict[str, str | None]:
     seconds = metrics.get("seconds_per_view")
     return {
         "protocol": str(metrics["protocol"]),
-        "data": str(metrics.get("data", "")),
+        # The name alone: where it lay is of no use to who gets the page.
+        "data": evaluation.data_name,
         "split": f"{metrics['split']}, {metrics['views']} views"
         + (f" of {_objects(len(metrics['per_object']))}" if metrics.get("per_object") else ""),
         "picture": None if size is None else f"{size[0]} × {size[1]}",
@@ -123,7 +124,9 @@ def _device(metrics: Mapping[str, Any]) -> str:
 
 def _reasons(metrics: Mapping[str, Any]) -> list[Html]:
     return [
-        element("p", f"{column.name}: {metrics[f'{name}_reason']}", class_="quiet")
+        element(
+            "p", f"{column.name}: {str(metrics[f'{name}_reason']).partition(' Where: ')[0]}", class_="quiet"
+        )
         for name, column in SCORES.items()
         if metrics.get(f"{name}_reason")
     ]
