@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from many_objects import ball_data, make_warp_run, warp, with_weights
+from sightline.captures import Collection
 from sightline.foundation.errors import InputError
 from sightline.foundation.files import read_json, write_json
 from sightline.methods.base import Scene
@@ -17,7 +18,7 @@ from sightline.runs.run import Run
 from sightline.training.session import TrainOrder, train_run
 from sightline.training.settings import TrainSettings
 from sightline.workflows.evaluate import evaluate_run
-from sightline.workflows.report import report_runs
+from sightline.workflows.report import MOST_BYTES, _fitting, report_runs
 from sightline.workflows.report_facts import labels_of
 from sightline.workflows.report_settings import field_meanings, settings_of
 
@@ -304,11 +305,14 @@ def test_methods_that_see_many_objects(make_warp_run, tmp_path):
     by_key = {(entry["object"], entry["name"]): entry["psnr"] for entry in metrics["per_view"]}
     for view in views.views:
         assert view.scores["psnr"] == pytest.approx(by_key[view.key], abs=1e-3)
+    data = run.open_data()
+    assert isinstance(data, Collection)
+    run.record_collection(data)
     report = report_runs([run], device="cpu", out=tmp_path / "second.html")
     page = read(report)
     assert len(report.views[0].views) == 6
     assert all(len(view.sources) == 1 and view.depth is not None for view in report.views[0].views)
-    for text in ("3 objects", "baseline white", "test_0", "3 test"):
+    for text in ("9 objects: 4 train, 2 val, 3 test", "baseline white", "21 views of 3 objects", "test_0"):
         assert text in page.text
     np.testing.assert_array_equal(
         report.views[0].views[0].sources[0].shape, report.views[0].views[0].prediction.shape
@@ -342,3 +346,16 @@ def test_labels_tell_runs_apart(tmp_path):
     assert labels_of(paths) == ["a/run", "b/run", "fox"]
     assert labels_of([tmp_path / "x" / "fox", tmp_path / "y" / "fox"]) == ["x/fox", "y/fox"]
     assert labels_of([tmp_path / "fox"]) == ["fox"]
+
+
+def test_pages_stay_small():
+    tried = []
+
+    def make(width: int) -> str:
+        tried.append(width)
+        return "x" * (width * 20_000)
+
+    assert len(_fitting(make)) == 360 * 20_000 <= MOST_BYTES
+    assert tried == [640, 480, 360]
+    # Where nothing helps, the page is as small as it can be.
+    assert _fitting(lambda width: "x" * MOST_BYTES + str(width)).endswith("x160")

@@ -14,7 +14,7 @@ from sightline.runs.run import Run
 from sightline.workflows.report_comparison import comparison_page, title_of
 from sightline.workflows.report_facts import RunFacts, labels_of
 from sightline.workflows.report_page import run_page
-from sightline.workflows.report_scores import scores_of
+from sightline.workflows.report_scores import MAIN, scores_of
 from sightline.workflows.report_views import ReportViews, ViewChoice, choose_common, collect_views
 from sightline.workflows.scenes import Device
 
@@ -170,4 +170,4 @@ def _footer() -> Html:
 
 
 def _finite(scores: dict[str, float | None]) -> dict[str, float | str | None]:
-    return {name: "inf" if value == float("inf") else value for name, value in scores.items()}
+    return {name: "inf" if scores[name] == float("inf") else scores[name] for name in MAIN}

@@ -141,10 +141,11 @@ def depth_of_views(
     Raises:
         InputError: the run cannot be loaded, or a method that needs source views lacks its data.
     """
-    loader = _Loader(facts, device)
+    loader = _Loader(facts, device, best="best" in evaluation.name.split("-"))
     nothing: list[np.ndarray | None] = [None] * len(views)
     if facts.run.method_info.learns == "one scene":
-        capture = facts.capture
+        own = evaluation.data_name in (facts.data_folder, facts.data_name)
+        capture = facts.capture if own else None
         if capture is None or not loader.scene(None, ()).scene.capabilities & {"depth"}:
             return nothing, []
         targets = [_target_of(capture, view) for view in views]
@@ -232,8 +233,8 @@ def _many_targets(facts: RunFacts, opened: Any, loader: "_Loader") -> tuple[str,
 class _Loader:
     """The method with its weights, and the scenes that it has made, loaded when they are first needed."""
 
-    def __init__(self, facts: RunFacts, device: Device):
-        self._method = load_method(facts.run, device=device)
+    def __init__(self, facts: RunFacts, device: Device, best: bool = False):
+        self._method = load_method(facts.run, device=device, best=best)
         self._kept: tuple[object, LoadedScene] | None = None
         self._rate: float | None = None
 

@@ -10,12 +10,19 @@ from sightline.media.html import Html, element, join
 from sightline.media.tables import Cell, Column, Link, Table, format_cell, to_html
 from sightline.workflows.report_facts import RunFacts
 
-SCORES = {"psnr": Column("PSNR", 2), "ssim": Column("SSIM", 4), "lpips": Column("LPIPS", 4)}
+SCORES = {
+    "psnr": Column("PSNR", 2),
+    "ssim": Column("SSIM", 4),
+    "lpips": Column("LPIPS", 4),
+    "ssim_range2": Column("SSIM, range 2", 4),
+}
+"""the last one is of single protocols; columns without any value are left out"""
+MAIN = ("psnr", "ssim", "lpips")
 MOST_ROWS = 1000
 """rows of a table at most; all views are in per_view.csv"""
 _FEW_ROWS = 30
 """longer tables are folded"""
-_BETTER: dict[str, Callable] = {"psnr": max, "ssim": max, "lpips": min}
+_BETTER: dict[str, Callable] = {"psnr": max, "ssim": max, "lpips": min, "ssim_range2": max}
 
 
 def scores_of(entry: Mapping[str, Any]) -> dict[str, float | None]:
@@ -31,8 +38,8 @@ def main_figures(evaluation: SavedEvaluation) -> list[tuple[str, str]]:
     scores = scores_of(evaluation.metrics)
     units = {"psnr": " dB"}
     return [
-        (column.name, format_cell(scores[name], column.digits) + units.get(name, ""))
-        for name, column in SCORES.items()
+        (SCORES[name].name, format_cell(scores[name], SCORES[name].digits) + units.get(name, ""))
+        for name in MAIN
         if scores[name] is not None
     ]
 
