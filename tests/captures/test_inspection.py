@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.captures import draw_cameras, inspect_capture, open_capture
-from sightline.captures.drawing import _COLOURS
+from sightline.captures import draw_cameras, draw_cameras_svg, inspect_capture, open_capture
+from sightline.captures.drawing import COLOURS
 
 
 def test_facts_of_a_small_capture(capture_in_memory):
@@ -42,7 +42,7 @@ def test_picture_of_the_cameras(capture_in_memory, tmp_path):
     draw_cameras(capture_in_memory(), tmp_path / "cameras.png")
     image = np.asarray(Image.open(tmp_path / "cameras.png").convert("RGB")).astype(int)
     for split in ("train", "val", "test"):
-        colour = np.array([int(_COLOURS[split][start : start + 2], 16) for start in (1, 3, 5)])
+        colour = np.array([int(COLOURS[split][start : start + 2], 16) for start in (1, 3, 5)])
         near = (np.abs(image - colour).max(axis=-1) < 40).sum(axis=0)
         middle = image.shape[1] // 2
         assert near[:middle].sum() > 20  # in both views
@@ -70,3 +70,19 @@ def test_layout_is_told(capture_in_memory):
     ahead = inspect_capture(capture_in_memory().view(0))
     assert ahead.layout == "forward-facing"
     assert any("normalised device coordinates apply" in line for line in ahead.lines())
+
+
+def test_cameras_as_svg_for_a_page(capture_in_memory):
+    drawn = draw_cameras_svg(capture_in_memory())
+    assert list(drawn) == ["from above", "from the side"]
+    for side, svg in drawn.items():
+        assert svg.startswith("<svg viewBox=")
+        assert svg.rstrip().endswith("</svg>")
+        # Nothing that belongs to another page, and letters in the page's own colour.
+        assert "http" not in svg
+        assert "currentColor" in svg
+        assert "#010203" not in svg
+        for text in (side, "train (4)", "val (1)", "test (1)", "looked at"):
+            assert text in svg
+        assert svg.count(f"stroke: {COLOURS['test']}") >= 8  # the edges of one frustum
+    assert draw_cameras_svg(capture_in_memory()) == drawn

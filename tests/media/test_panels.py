@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sightline.media.panels import Tile, draw_sheet, shrink_to_width
+from sightline.media.panels import Tile, cut_row, draw_sheet, shrink_to_width
 
 RED = np.tile(np.array([255, 0, 0], np.uint8), (20, 30, 1))
 BLUE = np.tile(np.array([0, 0, 255], np.uint8), (10, 40, 1))
@@ -57,3 +57,14 @@ def test_an_empty_sheet_is_refused():
     for rows in ([], [[]]):
         with pytest.raises(ValueError, match="at least one"):
             draw_sheet(rows)
+
+
+def test_pictures_are_taken_out_of_a_row_again():
+    generator = np.random.default_rng(0)
+    pictures = [generator.integers(0, 255, (30, 140, 3), dtype=np.uint8) for _ in range(4)]
+    sheet = draw_sheet([[Tile(picture, "caption") for picture in pictures]], headings=["a", "b", "c", "d"])
+    found = cut_row(sheet, (30, 140))
+    assert found is not None
+    assert all(np.array_equal(a, b) for a, b in zip(found, pictures, strict=True))
+    assert cut_row(sheet, (30, 139)) is None
+    assert cut_row(sheet, (300, 140)) is None

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from sightline.media.tables import Column, Table, format_cell, to_html, to_markdown, to_rich, to_text
+from sightline.media.tables import Column, Link, Table, format_cell, to_html, to_markdown, to_rich, to_text
 
 TABLE = Table(
     columns=(Column("scene"), Column("PSNR"), Column("views")),
@@ -72,3 +72,23 @@ def test_rows_must_fit_the_columns():
     empty = Table(columns=(Column("a"),), rows=())
     assert to_text(empty) == "a\n-\n"
     assert to_markdown(empty) == "| a |\n| --- |\n"
+
+
+def test_html_for_pages():
+    table = Table(
+        (Column("view"), Column("PSNR")),
+        ((Link("a<b", "view-1"), 30.123456), ("c", float("inf")), ("d", None), ("mean", 30.0)),
+    )
+    text = to_html(table, sortable=True, footer=1, classes=[["", "best"]])
+    assert text.startswith('<table class="sortable">')
+    assert (
+        '<td><a href="#view-1">a&lt;b</a></td><td class="number best" data-value="30.123456">30.12</td>'
+        in text
+    )
+    assert '<td class="number" data-value="Infinity">∞</td>' in text
+    assert '<td class="number" data-value="">–</td>' in text
+    body, foot = text.split("</tbody>")
+    assert "mean" not in body
+    assert '<tfoot>\n<tr><td>mean</td><td class="number" data-value="30.0">30.00</td></tr>\n</tfoot>' in foot
+    assert to_text(table).splitlines()[2].startswith("a<b ")
+    assert "| a<b |" in to_markdown(table)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sightline.captures.collection import Collection as Collection
     from sightline.captures.collection import CollectionObject as CollectionObject
     from sightline.captures.drawing import draw_cameras as draw_cameras
+    from sightline.captures.drawing import draw_cameras_svg as draw_cameras_svg
     from sightline.captures.image_store import ImageStore as ImageStore
     from sightline.captures.inspection import CaptureFacts as CaptureFacts
     from sightline.captures.inspection import inspect_capture as inspect_capture
@@ -36,6 +37,7 @@ _PUBLIC = {
     "captures_inside": "opening",
     "detect_format": "opening",
     "draw_cameras": "drawing",
+    "draw_cameras_svg": "drawing",
     "inspect_capture": "inspection",
     "open_capture": "opening",
     "require_training_views": "checks",
@@ -55,6 +57,7 @@ __all__ = [
     "captures_inside",
     "detect_format",
     "draw_cameras",
+    "draw_cameras_svg",
     "inspect_capture",
     "open_capture",
     "require_training_views",

@@ -1,9 +1,14 @@
 """A picture of the cameras around the scene, seen from above and from the side."""
 
+import io
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -13,7 +18,13 @@ from sightline.captures.capture import Capture
 from sightline.foundation.files import atomic_path
 from sightline.geometry.poses import focus_point, normalise, up_direction
 
-_COLOURS = {"train": "#2b6cb0", "val": "#b7791f", "test": "#c53030", "none": "#a0aec0"}
+COLOURS = {"train": "#2b6cb0", "val": "#b7791f", "test": "#c53030", "none": "#a0aec0"}
+"""split → colour of its cameras"""
+SIDES = {"from above": (0, 1), "from the side": (1, 2)}
+"""where one looks from → axes of the picture, across and upward"""
+_LABELS = ("right", "ahead", "up")
+# A colour that nothing else has: it is replaced by the page's own.
+_PAGE_INK = "#010203"
 _MAX_FRUSTA = 400
 _MAX_POINTS = 20_000
 # Corners of a frustum in the order of drawing: apex to each, then around.
@@ -26,44 +37,95 @@ def draw_cameras(capture: Capture, path: Path | str) -> None:
     Sparse points are drawn in their colours, and a cross marks the point that the cameras look at. Of more
     than 400 cameras every k-th gets a frustum, all get a dot. Axes are in the units of the capture.
     """
-    axes = _view_axes(capture)
-    names = _split_of_views(capture)
-    centres = capture.cameras.centres.numpy() @ axes.T
-    focus = focus_point(capture.cameras.c2w).numpy() @ axes.T
-    frusta = _frusta(capture, focus, axes)
     figure = Figure(figsize=(13, 6.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
+    around = _Surroundings.of(capture)
     panels = figure.subplots(1, 2)
-    labels = ("right", "ahead", "up")
-    for panel, (across, upward), title in zip(
-        panels, ((0, 1), (1, 2)), ("from above", "from the side"), strict=True
-    ):
-        _draw_points(panel, capture, axes, across, upward)
-        for name, colour in _COLOURS.items():
-            members = [index for index, split in enumerate(names) if split == name]
-            if members:
-                panel.plot(
-                    *(centres[members][:, (across, upward)].T),
-                    ".",
-                    color=colour,
-                    markersize=4,
-                    label=f"{name} ({len(members)})",
-                )
-                lines = [frusta[index][:, :, (across, upward)] for index in members if index in frusta]
-                if lines:
-                    panel.add_collection(
-                        LineCollection(list(np.concatenate(lines)), colors=colour, linewidths=0.7, alpha=0.8)
-                    )
-        panel.plot(focus[across], focus[upward], "+", color="black", markersize=12, label="looked at")
-        panel.set_title(title)
-        panel.set_xlabel(labels[across])
-        panel.set_ylabel(labels[upward])
-        panel.set_aspect("equal", adjustable="datalim")
-        panel.grid(alpha=0.25)
+    for panel, side in zip(panels, SIDES, strict=True):
+        _draw_side(panel, around, side)
     panels[0].legend(loc="best", fontsize="small")
     figure.suptitle(f"{capture.name}: {len(capture)} views ({capture.format})")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def draw_cameras_svg(capture: Capture) -> dict[str, str]:
+    """Draw what `draw_cameras` does as `<svg>` elements for a page: "from above" and "from the side".
+
+    Paper is transparent, and lines and letters that belong to no split have the page's own colour, so that
+    they can be read on light and on dark ones.
+    """
+    around = _Surroundings.of(capture)
+    return {side: _side_svg(around, side) for side in SIDES}
+
+
+def _side_svg(around: "_Surroundings", side: str) -> str:
+    ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color")
+    style: dict[Any, Any] = {
+        **dict.fromkeys(ink, _PAGE_INK),
+        **dict.fromkeys(("figure.facecolor", "axes.facecolor", "legend.facecolor"), "none"),
+        "legend.framealpha": 0,
+        "svg.fonttype": "none",
+        "svg.hashsalt": f"{around.capture.name} {side}",
+        "font.size": 9,
+    }
+    with rc_context(style):
+        figure = Figure(figsize=(5.4, 4.8), layout="constrained")
+        panel = figure.subplots()
+        _draw_side(panel, around, side, ink=_PAGE_INK)
+        panel.legend(loc="best", fontsize="small")
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    text = stream.getvalue().replace(_PAGE_INK, "currentColor")
+    text = text[text.index("<svg") :]
+    # Inside of a page the names of XML's vocabularies are known; sizes and style are the page's.
+    for part in ("metadata", "style"):
+        text = re.sub(rf"<{part}\b.*?</{part}>", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)
+    opening, end, rest = text.partition(">")
+    return re.sub(r' (width|height)="[^"]*"', "", opening) + end + rest
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What is drawn, in the axes of the pictures: right, ahead, up."""
+
+    capture: Capture
+    axes: np.ndarray
+    names: list[str]
+    """split by which each view is coloured"""
+    centres: np.ndarray
+    focus: np.ndarray
+    frusta: dict[int, np.ndarray]
+
+    @classmethod
+    def of(cls, capture: Capture) -> "_Surroundings":
+        axes = _view_axes(capture)
+        focus = focus_point(capture.cameras.c2w).numpy() @ axes.T
+        centres = capture.cameras.centres.numpy() @ axes.T
+        return cls(capture, axes, _split_of_views(capture), centres, focus, _frusta(capture, focus, axes))
+
+
+def _draw_side(panel: Axes, around: _Surroundings, side: str, ink: str = "black") -> None:
+    across, upward = SIDES[side]
+    _draw_points(panel, around.capture, around.axes, across, upward)
+    for name, colour in COLOURS.items():
+        members = [index for index, split in enumerate(around.names) if split == name]
+        if not members:
+            continue
+        places = around.centres[members][:, (across, upward)].T
+        panel.plot(*places, ".", color=colour, markersize=4, label=f"{name} ({len(members)})")
+        lines = [around.frusta[index][:, :, (across, upward)] for index in members if index in around.frusta]
+        if lines:
+            edges = list(np.concatenate(lines))
+            panel.add_collection(LineCollection(edges, colors=colour, linewidths=0.7, alpha=0.8))
+    focus = around.focus
+    panel.plot(focus[across], focus[upward], "+", color=ink, markersize=12, label="looked at")
+    panel.set_title(side)
+    panel.set_xlabel(_LABELS[across])
+    panel.set_ylabel(_LABELS[upward])
+    panel.set_aspect("equal", adjustable="datalim")
+    panel.grid(alpha=0.25)
 
 
 def _view_axes(capture: Capture) -> np.ndarray:

@@ -15,6 +15,7 @@ COMMANDS = {
     "eval": ("sightline.cli.eval", "score a run, or a folder of pictures, on held-out views"),
     "render": ("sightline.cli.render", "render a run along a camera path: video or pictures"),
     "export": ("sightline.cli.export", "export a run: mesh, points, volume, or a portable scene"),
+    "report": ("sightline.cli.report", "one page of HTML about a run, or about several side by side"),
     "import": ("sightline.cli.import_", "make a run folder of a published checkpoint"),
     "data inspect": ("sightline.cli.data_inspect", "what is in a data folder, with a picture of its cameras"),
     "data convert": ("sightline.cli.data_convert", "write a data folder in another format"),

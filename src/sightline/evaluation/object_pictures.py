@@ -22,7 +22,7 @@ from sightline.media.panels import Tile, draw_sheet, shrink_to_width
 MOST_PICTURES = 2000
 """views of an evaluation whose pictures are written"""
 _SHOWN_SOURCES = 3
-_LEAST_WIDTH = 128
+LEAST_WIDTH = 128
 """smaller pictures are enlarged in panels, pixels staying squares, so that captions have room"""
 
 
@@ -132,5 +132,5 @@ def _row(
 
 
 def _tile(image: np.ndarray, text: str = "") -> Tile:
-    factor = -(-_LEAST_WIDTH // image.shape[1])
+    factor = -(-LEAST_WIDTH // image.shape[1])
     return Tile(image.repeat(factor, 0).repeat(factor, 1), text)

@@ -72,6 +72,29 @@ def draw_sheet(
     return np.array(sheet)
 
 
+def cut_row(
+    sheet: UInt8[np.ndarray, "height width 3"],
+    tile: tuple[int, int],
+    *,
+    font_size: int = 13,
+) -> list[UInt8[np.ndarray, "tile_height tile_width 3"]] | None:
+    """Take the pictures out of a sheet of one row with headings and no title, all of one size.
+
+    Args:
+        tile: their height and width.
+
+    Returns:
+        The pictures from left to right; None where the sheet has no place for pictures of that size.
+    """
+    height, width = tile
+    count, rest = divmod(sheet.shape[1] - _GAP, width + _GAP)
+    top = _GAP + font_size + 5
+    if rest or count < 1 or sheet.shape[0] < top + height:
+        return None
+    lefts = [_GAP + (width + _GAP) * k for k in range(count)]
+    return [sheet[top : top + height, left : left + width] for left in lefts]
+
+
 def _row_height(row: Sequence[Tile], line: int) -> int:
     return max((tile.image.shape[0] + (line if tile.caption else 0) for tile in row), default=0)
 

@@ -2,13 +2,24 @@
 
 import html
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-Cell = str | int | float | None
+
+@dataclass(frozen=True)
+class Link:
+    """A text that leads to another place of its page; a plain text everywhere but in HTML."""
+
+    text: str
+    target: str
+    """id of an element"""
+
+
+Cell = str | int | float | Link | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ class Table:
         """For each column, whether it holds numbers only (dashes aside)."""
         cells = zip(*self.rows, strict=True) if self.rows else ([] for _ in self.columns)
         return [
-            any(c is not None for c in column) and not any(isinstance(c, str) for c in column)
+            any(c is not None for c in column) and not any(isinstance(c, str | Link) for c in column)
             for column in cells
         ]
 
@@ -54,7 +65,7 @@ def format_cell(cell: Cell, digits: int = 2) -> str:
         if math.isinf(cell):
             return "∞" if cell > 0 else "-∞"
         return f"{cell:.{digits}f}"
-    return str(cell)
+    return cell.text if isinstance(cell, Link) else str(cell)
 
 
 def to_markdown(table: Table) -> str:
@@ -67,18 +78,50 @@ def to_markdown(table: Table) -> str:
     return "\n".join([*title, *lines]) + "\n"
 
 
-def to_html(table: Table) -> str:
-    """Write the table as an HTML fragment, every text escaped; columns of numbers have the class `number`."""
-    kinds = [' class="number"' if numeric else "" for numeric in table.numeric()]
+def to_html(
+    table: Table, *, sortable: bool = False, footer: int = 0, classes: Sequence[Sequence[str]] = ()
+) -> str:
+    """Write the table as an HTML fragment, every text escaped; columns of numbers have the class `number`.
 
-    def row(cells: list[str], tag: str) -> str:
-        marked = (f"<{tag}{kind}>{html.escape(c)}</{tag}>" for c, kind in zip(cells, kinds, strict=True))
-        return f"<tr>{''.join(marked)}</tr>"
-
+    Args:
+        sortable: give the table the class `sortable`, and cells of numbers their exact values, for the
+            script of `media.html.page`.
+        footer: so many of the last rows sum up the others: they stay below them.
+        classes: further classes of each cell, a row per row.
+    """
+    numeric = table.numeric()
+    body, foot = [], []
+    for index, (cells, texts) in enumerate(zip(table.rows, table.texts(), strict=True)):
+        more = classes[index] if index < len(classes) else [""] * len(cells)
+        shown = [
+            _html_cell(cell, text, number, extra, sortable)
+            for cell, text, number, extra in zip(cells, texts, numeric, more, strict=True)
+        ]
+        (body if index < len(table.rows) - footer else foot).append(f"<tr>{''.join(shown)}</tr>")
+    names = zip(table.columns, numeric, strict=True)
+    head = "".join(f"<th{_class('number' * n)}>{html.escape(column.name)}</th>" for column, n in names)
     caption = f"<caption>{html.escape(table.title)}</caption>\n" if table.title else ""
-    head = row([column.name for column in table.columns], "th")
-    body = "\n".join(row(cells, "td") for cells in table.texts())
-    return f"<table>\n{caption}<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
+    opening = f"<table{_class('sortable' * sortable)}>\n{caption}<thead><tr>{head}</tr></thead>\n"
+    closing = "<tfoot>\n" + "\n".join(foot) + "\n</tfoot>\n" if foot else ""
+    return opening + "<tbody>\n" + "\n".join(body) + f"\n</tbody>\n{closing}</table>\n"
+
+
+def _html_cell(cell: Cell, text: str, number: bool, extra: str, exact: bool) -> str:
+    kind = _class(" ".join(filter(None, ["number" * number, extra])))
+    value = ""
+    if exact and number and not isinstance(cell, str | Link):
+        known = cell is not None and not (isinstance(cell, float) and math.isnan(cell))
+        value = f' data-value="{float(cell)!r}"' if known else ' data-value=""'  # type: ignore[arg-type]
+        if isinstance(cell, float) and math.isinf(cell):
+            value = f' data-value="{"-" * (cell < 0)}Infinity"'
+    shown = html.escape(text)
+    if isinstance(cell, Link):
+        shown = f'<a href="#{html.escape(cell.target)}">{shown}</a>'
+    return f"<td{kind}{value}>{shown}</td>"
+
+
+def _class(names: str) -> str:
+    return f' class="{html.escape(names)}"' if names else ""
 
 
 def to_rich(table: Table) -> RichTable:

@@ -9,6 +9,7 @@ run = sightline.load("runs/fox")
 pictures = run.render(run.cameras("test"))
 run.evaluate()["psnr"]
 run.render_video("orbit", frames=60)
+run.report()                                                # a page of HTML: curves, tables, pictures
 
 chairs = sightline.load("runs/chairs")                      # of a method that generalises
 seen = chairs.see(object="1a8bbf", sources="64")            # or: chairs.see(photos=["chair.jpg"])
@@ -39,6 +40,7 @@ from sightline.workflows.options import TrainOptions, read_layers
 from sightline.workflows.paths import choose_cameras
 from sightline.workflows.posing import pose_photos
 from sightline.workflows.render import render_run
+from sightline.workflows.report import report_runs
 from sightline.workflows.scenes import Device, LoadedMethod, LoadedScene, load_method, load_scene
 from sightline.workflows.shown_objects import ShownObject, show_object, show_photos
 from sightline.workflows.train import continue_with, train_method
@@ -173,6 +175,14 @@ class TrainedRun:
     def evaluate(self, **options: Any) -> dict[str, Any]:
         """Score held-out views; gives what `metrics.json` holds. Options are those of `evaluate_run`."""
         return evaluate_run(self.folder, **{"device": self._device, **options}).metrics
+
+    def report(self, *others: "TrainedRun | Path | str", **options: Any) -> Path:
+        """Write a page of HTML about the run, beside others where there are any; gives its path.
+
+        Options are those of `report_runs`: out, views, pictures, render, data.
+        """
+        runs = [self.folder, *(run.folder if isinstance(run, TrainedRun) else run for run in others)]
+        return report_runs(runs, **{"device": self._device, **options}).path
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,7 @@ def evaluate_many(
     if nearest is not None:
         # So many of all views that there are, the nearest to each picture.
         choice = replace(choice, num_sources=None)
-    ids = [entry.id for entry in entries]
-    trained = _trained_on(run, opened, split, ids)
-    if isinstance(found, Capture) and _is_own(run, found, split):
-        trained = frozenset(ids)
+    trained = trained_objects(run, found, opened, split, [entry.id for entry in entries])
     rule = CaseRule(choice.rule(kind.usual_sources, protocol), every, approx, split, trained)
     if rule.sources.split is None and isinstance(found, Collection):
         entries = [replace(entry, open=partial(open_split, entry, split)) for entry in entries]
@@ -198,6 +195,21 @@ def _check(entry: CollectionObject, rule: CaseRule, protocol: str, most: int | N
         rule.sources.listed.views_of(entry)
         return
     rule.cases(entry, entry.open(), get_protocol(protocol), most)
+
+
+def trained_objects(
+    run: Run, data: Capture | Collection, opened: Collection, split: str, ids: Sequence[str]
+) -> frozenset[str]:
+    """Find which of the objects the run was trained on, so that only their held-out views may be judged.
+
+    Args:
+        data: what was opened; one scene may be what the run itself was trained on.
+        opened: the same as a collection.
+        ids: of the objects that are to be judged.
+    """
+    if isinstance(data, Capture) and _is_own(run, data, split):
+        return frozenset(ids)
+    return _trained_on(run, opened, split, ids)
 
 
 def _trained_on(run: Run, opened: Collection, split: str, ids: Sequence[str]) -> frozenset[str]:
