@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_CHUNK = 64
+_CHUNK = 200
 """pairs that are matched between two reports of progress"""
 
 
