@@ -3,7 +3,7 @@ import pytest
 
 from sightline.evaluation.pictures import PictureWriter
 from sightline.evaluation.saved_views import read_evaluations, read_pictures
-from sightline.foundation.files import write_json
+from sightline.foundation.files import read_json, write_json
 
 ENTRY = {"split": "test", "protocol": "sightline", "views": 2, "baselines": {}, "data": "C:\\data\\fox"}
 
@@ -73,3 +73,21 @@ def test_a_damaged_evaluation_is_told_and_the_others_are_read(run):
     assert found[1].size() is None
     assert ["broken" in problem for problem in problems] == [True, False]
     assert "another kind" in problems[1]
+
+
+def test_one_object_alone_is_a_scene(run):
+    path = run / "eval" / "test" / "metrics.json"
+    metrics = read_json(path)
+    views = [{**entry, "object": "fern", "sources": [3]} for entry in metrics["per_view"]]
+    write_json(path, {**metrics, "per_view": views})
+    images = run / "eval" / "test" / "images"
+    (images / "fern").mkdir()
+    for name in ("a", "b"):
+        (images / f"{name}.png").rename(images / "fern" / f"{name}.png")
+    (evaluation,), _ = read_evaluations(run)
+    assert [view.key for view in evaluation.views()] == [(None, "images/a.png"), (None, "images/b.png")]
+    assert evaluation.views()[0].object == "fern"
+    views[1]["object"] = "trex"
+    write_json(path, {**metrics, "per_view": views})
+    (evaluation,), _ = read_evaluations(run)
+    assert [view.key for view in evaluation.views()] == [("fern", "images/a.png")]

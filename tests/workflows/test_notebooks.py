@@ -1,11 +1,15 @@
 """The notebooks of the documentation: kept without outputs, and run from their first cell to their last."""
 
 import ast
+import base64
+import io
 import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -15,13 +19,15 @@ SMALL = {
     "views_from_one_image": {"OBJECTS": "8", "VIEWS": "6", "MINUTES": "0.3"},
 }
 
+LOOK = 'RUN = DATA = None\nWORK = "work"\nSIZE, VIEWS, STEPS = 64, 24, 150'
+
 
 def code_cells(path: Path) -> list:
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
 def test_all_notebooks_are_here():
-    assert set(SMALL) <= {path.stem for path in NOTEBOOKS}
+    assert {*SMALL, "look_into_a_run"} == {path.stem for path in NOTEBOOKS}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -60,3 +66,43 @@ def test_notebooks_run(name, tmp_path):
     if name == "fit_your_photos":
         assert (tmp_path / name / "new_views.mp4").stat().st_size > 1000
         assert (tmp_path / name / "mesh.glb").stat().st_size > 1000
+
+
+def outputs(notebook, kind: str) -> list[str]:
+    return [
+        output.data[kind]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type in ("display_data", "execute_result") and kind in output.data
+    ]
+
+
+@pytest.mark.slow
+def test_look_into_a_run(tmp_path, monkeypatch):
+    from nbclient import NotebookClient
+
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    notebook = nbformat.read(FOLDER / "look_into_a_run.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = LOOK
+    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    pictures = outputs(notebook, "image/png")
+    # Curves, a view, a ray, the box, two settings.
+    assert len(pictures) == 5
+    for picture in pictures:
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB"))
+        assert pixels.std() > 10
+    said = "".join(
+        output.text for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output
+    )
+    summed, rendered = map(
+        float, re.search(r"by this sum ([\d.]+), as it was rendered ([\d.]+)", said).groups()
+    )
+    assert summed == pytest.approx(rendered, rel=0.05)
+    scores = dict(re.findall(r"^(usual|coarse)\s+([\d.]+)", said, re.MULTILINE))
+    assert all(float(psnr) > 18 for psnr in scores.values()), scores
+    assert set(scores) == {"usual", "coarse"}
+    filled = float(re.search(r"([\d.]+)% of the box is filled", said).group(1))
+    assert 1 < filled < 80
+    assert (tmp_path / "work" / "report.html").stat().st_size > 50_000

@@ -27,6 +27,8 @@ class SavedView:
     """its line of `per_view`"""
     picture: Path
     panel: Path
+    alone: bool = False
+    """whether its object is the only one of the evaluation"""
 
     @property
     def name(self) -> str:
@@ -40,8 +42,8 @@ class SavedView:
 
     @property
     def key(self) -> tuple[str | None, str]:
-        """What tells it from other views."""
-        return self.object, self.name
+        """What tells it from other views; one object alone is a scene, whatever it is called."""
+        return None if self.alone else self.object, self.name
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class SavedEvaluation:
                 below /= f"from_{sources[0]}"
             for entry, stem in zip(members, file_stems([str(e["name"]) for e in members]), strict=True):
                 file = below / f"{stem}.png"
-                yield SavedView(entry, self.folder / "images" / file, self.folder / "panels" / file)
+                images, panels = self.folder / "images" / file, self.folder / "panels" / file
+                yield SavedView(entry, images, panels, alone=len(cases) == 1)
 
 
 @dataclass(frozen=True)

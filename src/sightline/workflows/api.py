@@ -30,6 +30,7 @@ from sightline.methods.base import Rendering, Scene
 from sightline.methods.registry import get_method_info
 from sightline.photos.pose_options import PoseOptions
 from sightline.photos.poses import FoundPoses
+from sightline.runs.history import History, read_history
 from sightline.runs.run import Run
 from sightline.runs.settings import from_plain, refuse_unknown
 from sightline.workflows.evaluate import evaluate_run
@@ -79,6 +80,11 @@ class TrainedRun:
     def capture(self) -> Capture:
         """What the run remembers of its data: cameras, names and splits, but no images."""
         return self.folder.capture_info().as_capture()
+
+    @property
+    def history(self) -> History:
+        """What its training has logged so far, read anew each time: `run.history.curve("train", "loss")`."""
+        return read_history(self.path)
 
     def _load(self, sampler: str | None = None) -> LoadedScene:
         if sampler not in self._loaded:

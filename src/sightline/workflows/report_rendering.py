@@ -101,6 +101,9 @@ def render_views(
         raise InputError(f"{missing}, and {facts.run.method_name} sees scenes from source views of the data")
     loader = _Loader(facts, device)
     split, targets = _many_targets(facts, opened, loader) if many else _own_targets(facts, opened)
+    if len({target.object for target in targets}) == 1:
+        # One object alone is a scene, whatever it is called: it stands beside those of other methods.
+        targets = [replace(target, object=None) for target in targets]
     if keys is not None:
         wanted = set(keys)
         targets = [t for t in targets if (t.object, t.capture.image_names[t.index]) in wanted]

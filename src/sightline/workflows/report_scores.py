@@ -168,7 +168,7 @@ def _view_table(metrics: Mapping[str, Any], anchors: Mapping[Any, str]) -> Html:
     rows = []
     for entry in entries:
         name, object = str(entry.get("name")), entry.get("object")
-        anchor = anchors.get((object, name))
+        anchor = anchors.get((object, name), anchors.get((None, name)))
         shown = name if anchor is None else Link(name, anchor)
         rows.append((*([object] if many else []), shown, *scores_of(entry).values(), entry.get("seconds")))
     columns = (*([Column("object")] if many else []), Column("view"), *SCORES.values(), Column("seconds", 3))
