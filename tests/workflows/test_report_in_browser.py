@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 
 from browser import complaints
+from sightline.foundation.files import read_json, write_json
 from sightline.methods.base import Scene
 from sightline.training.session import TrainOrder, train_run
 from sightline.training.settings import TrainSettings
@@ -64,7 +65,11 @@ def sideways(browser) -> int:
 
 
 def test_a_page_is_whole_and_fits_in_light_and_dark(browser, scored):
-    page = report_runs([scored()], device="cpu").path
+    run = scored()
+    record = read_json(run / "run.json")
+    record["training"]["a_name_as_long_as_names_are"] = "a value as long"
+    write_json(run / "run.json", record)
+    page = report_runs([run], device="cpu").path
     for size, theme in product(SIZES, ("light", "dark")):
         look(browser, page, size, theme)
         check_whole(browser, page)
@@ -82,6 +87,14 @@ def test_a_page_is_whole_and_fits_in_light_and_dark(browser, scored):
         )
         assert len(tops) == 4
         assert len(set(tops)) == (1 if size == "desk" else 2)
+        # No cell of the settings lies over its neighbour.
+        over = browser.execute_script(
+            "return [...document.querySelectorAll('table.settings tbody tr')].filter(row => {"
+            "const range = document.createRange(); range.selectNodeContents(row.cells[0]);"
+            "return range.getBoundingClientRect().right > row.cells[1].getBoundingClientRect().left;"
+            "}).length"
+        )
+        assert over == 0
         # Letters in charts keep a size that can be read.
         letters = browser.execute_script(
             "return document.querySelector('.by-minutes svg text').getBoundingClientRect().height"
