@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras
+from sightline.geometry.regions import Region
 
 CAPABILITIES = frozenset({"rgb", "depth", "opacity", "field", "multi-view"})
 
@@ -93,6 +94,23 @@ class Scene:
     """What `encode` returns: something to be seen from any camera. All coordinates are the input frame's."""
 
     capabilities: frozenset[str] = frozenset({"rgb"})
+
+    can_be_cut: ClassVar[bool] = False
+    """whether `within` serves"""
+
+    def within(self, region: Region) -> "Scene":
+        """The same scene with nothing outside a region of the input frame; later changes of it show too.
+
+        Raises:
+            InputError: the scene cannot be cut.
+        """
+        raise InputError("Scenes of this method cannot be cut", fix="Take the whole scene")
+
+    def drafted(self) -> "Scene":
+        """The same scene for pictures that are replaced soon: quicker, less exact; itself where there is no
+        such way.
+        """
+        return self
 
     @property
     def bounds(self) -> Float[Tensor, "2 3"]:
