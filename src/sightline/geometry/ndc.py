@@ -24,7 +24,7 @@ def ndc_points(
 
 
 def ndc_matrix(scale: tuple[float, float], near: float = 1.0) -> Float[Tensor, "4 4"]:
-    """Give the map of `ndc_points` for homogeneous points; their last number is positive ahead of the camera."""
+    """Give the map of `ndc_points` for homogeneous points; it keeps their last number positive ahead."""
     x, y = scale
     rows = [[x, 0, 0, 0], [0, y, 0, 0], [0, 0, -1, -2 * near], [0, 0, -1, 0]]
     return torch.tensor(rows, dtype=torch.float64)

@@ -142,6 +142,8 @@ class Method(nn.Module, ABC):
     """whether a picture is made from those of the source views alone that are nearest to its camera"""
     most_sources: ClassVar[int | None] = None
     """how many source views `encode` takes at most; None for any number"""
+    whole_pictures: ClassVar[bool] = False
+    """whether a picture is computed as a whole, so that a part of it costs as much"""
     usual_path: ClassVar[str] = "orbit"
     """camera path of videos where nobody names one; that of its published program where the data fits it"""
 

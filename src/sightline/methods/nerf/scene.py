@@ -12,8 +12,8 @@ from torch import Tensor
 from sightline.geometry import Cameras
 from sightline.geometry.ndc import ahead, ndc_matrix, ndc_points, ndc_rays
 from sightline.geometry.poses import normalise
-from sightline.geometry.regions import Region
 from sightline.geometry.rays import image_pixels
+from sightline.geometry.regions import Region
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.frame import Frame

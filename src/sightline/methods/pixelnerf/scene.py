@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sightline.geometry import Cameras
 from sightline.geometry.poses import normalise
-from sightline.geometry.regions import Region
 from sightline.geometry.rays import image_pixels
+from sightline.geometry.regions import Region
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.frame import Frame
