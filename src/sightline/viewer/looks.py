@@ -1,7 +1,7 @@
 """What a browser wants to see, and what it is given."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -65,7 +65,7 @@ class Picture:
     """whether nothing finer follows"""
     seconds: float = 0.0
     """that rendering took"""
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: list[str] = field(default_factory=list)
     """what the status line says besides"""
     note: str | None = None
     """why the picture is not what was asked for"""

@@ -86,7 +86,7 @@ class ScenePainter:
         rays = one.width * one.height
         samples = sum(part.statistics.get("samples", 0.0) for part in parts)
         if samples:
-            facts["samples per ray"] = f"{samples / rays:.1f}"
+            facts.append(f"{samples / rays:.1f} samples per ray")
         depth = None
         if look.settings.with_depth and found.depth is not None:
             depth = axis_depth(found, camera)
@@ -94,35 +94,35 @@ class ScenePainter:
 
     def _pixels(
         self, settings: Settings, found: "_Bands", camera: Cameras
-    ) -> tuple[np.ndarray, dict[str, Any], str | None]:
+    ) -> tuple[np.ndarray, list[str], str | None]:
         """Give the pixels, facts about them, and why they are not what was asked for."""
         if settings.mode == "depth" and found.depth is not None:
-            return colour_depth(found.depth), {}, None
+            return colour_depth(found.depth), [], None
         if settings.mode == "opacity" and found.opacity is not None:
             grey = to_uint8(found.opacity)
-            return np.repeat(grey[..., None], 3, axis=-1), {}, None
+            return np.repeat(grey[..., None], 3, axis=-1), [], None
         if settings.mode == "error":
             return self._error(settings, found.rgb, camera)
         note = None if settings.mode == "colour" else f"{self.method.name} knows no {settings.mode}"
-        return to_uint8(found.rgb), {}, note
+        return to_uint8(found.rgb), [], note
 
     def _error(
         self, settings: Settings, rgb: np.ndarray, camera: Cameras
-    ) -> tuple[np.ndarray, dict[str, Any], str | None]:
+    ) -> tuple[np.ndarray, list[str], str | None]:
         index = self.photos.at(camera.centres[0].numpy())
         if index is None:
-            return to_uint8(rgb), {}, "Errors are shown from where a photo was taken: click on one"
+            return to_uint8(rgb), [], "Errors are shown from where a photo was taken: click on one"
         try:
             truth = self.photos.seen_by(index, camera, settings.background)
         except InputError as error:
-            return to_uint8(rgb), {}, str(error)
+            return to_uint8(rgb), [], str(error)
         # The photos that are compared with have been rounded to 8 bits too.
         rounded = np.rint(rgb * 255) / 255
         squares = np.square(rounded - truth)
-        facts: dict[str, Any] = {"photo": short_name(self.photos.names[index])}
+        name, psnr = short_name(self.photos.names[index]), "no pixels of it"
         if np.isfinite(squares).any():
-            facts["PSNR"] = f"{-10 * math.log10(max(float(np.nanmean(squares)), 1e-10)):.2f} dB"
-        return colour_error(rounded, truth), facts, None
+            psnr = f"{-10 * math.log10(max(float(np.nanmean(squares)), 1e-10)):.2f} dB"
+        return colour_error(rounded, truth), [f"{psnr} to photo {name}"], None
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class Photos:
         """
         photo = self.pixels(index).astype(np.float32) / 255
         if photo.shape[2] == 4:
-            photo = photo[..., :3] * photo[..., 3:] + np.float32(background) * (1 - photo[..., 3:])
+            photo = photo[..., :3] * photo[..., 3:] + np.array(background, np.float32) * (1 - photo[..., 3:])
         height, width = int(view.height[0]), int(view.width[0])
         rays = view.image_rays(0)
         points = self.cameras.centres[index] + rays.directions.double()

@@ -83,7 +83,7 @@ class ViewPanel:
         """Say what was sent: size, time, samples, and what is wrong with it."""
         height, width = picture.pixels.shape[:2]
         parts = [f"{width}x{height}", f"{1000 * (picture.seconds + sending):.0f} ms"]
-        parts += [f"{value} {name}" for name, value in picture.facts.items()]
+        parts += picture.facts
         if not picture.last:
             parts.append("refining")
         text = escaped(", ".join(parts))

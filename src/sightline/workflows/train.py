@@ -64,7 +64,7 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
         # The first process makes the run folder, and tells the others what is in it.
         train_run(TrainOrder(folder.absolute(), options.settings, initial))
         raise SystemExit(0)
-    watcher, result = _make_watcher(options), None
+    watcher = _make_watcher(options)
     created = not Run.exists(folder)
     run = _open_or_create(folder, method, data, config, options)
     if already_done(run.record.progress, options.settings):
@@ -75,12 +75,15 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
         result = train_run(TrainOrder(run.path.resolve(), options.settings, initial, watcher))
     except InputError:
         # The same call can be made again when the input is put right.
+        if watcher is not None:
+            watcher.close()
         if created:
             run.discard_untrained()
         raise
-    finally:
-        if watcher is not None and result is None:
+    except BaseException:
+        if watcher is not None:
             watcher.close()
+        raise
     run = Run.open(run.path)
     inform(_summary(run, result))
     if watcher is not None:

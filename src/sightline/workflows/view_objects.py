@@ -37,7 +37,7 @@ class ObjectChoices:
         self.run, self.loaded, self.data, self.ready = run, loaded, data, ready
         self.most_sources = loaded.method.most_sources
 
-    @cached_property
+    @property
     def takes_photos(self) -> bool:
         """Whether photos whose cameras nobody knows will do."""
         return type(self.loaded.method).views_of_photos is not Method.views_of_photos
