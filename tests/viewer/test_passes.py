@@ -1,5 +1,7 @@
 """Which pictures a look is given, and the pieces that they are made of."""
 
+from itertools import pairwise
+
 import pytest
 from fake_painter import RATE, known_pace, make_look
 
@@ -13,7 +15,7 @@ def test_pictures_grow_from_what_the_budget_allows_to_the_whole():
     assert [one.draft for one in passes] == [True, True, True, False][-len(passes) :]
     assert [one.last for one in passes] == [False] * (len(passes) - 1) + [True]
     assert (passes[-1].width, passes[-1].height) == (640, 480)
-    for before, after in zip(passes[:-2], passes[1:-1], strict=True):
+    for before, after in pairwise(passes[:-1]):
         assert after.width / before.width == pytest.approx(2, rel=0.02)
     # The window's shape stays.
     assert all(one.width / one.height == pytest.approx(4 / 3, rel=0.02) for one in passes)
@@ -50,7 +52,7 @@ def test_pieces_cover_all_rows_once():
     found = list(pieces(one, known_pace()))
     assert found[0][0] == 0
     assert found[-1][1] == 480
-    assert all(a[1] == b[0] for a, b in zip(found, found[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in pairwise(found))
     assert (found[0][1] - found[0][0]) * 640 / RATE <= PIECE_SECONDS
 
 
