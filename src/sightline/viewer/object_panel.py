@@ -27,9 +27,13 @@ class ObjectPanel:
         self._views: list[Any] = []
         gui = session.client.gui
         splits = [split for split, ids in choices.splits.items() if ids]
+        shown = session.stage.export or {}
+        first = shown.get("split") if shown.get("split") in splits else None
         with gui.add_folder("Object"):
-            self._split = gui.add_dropdown("Split", splits or ("none",), visible=len(splits) > 1)
+            self._split = gui.add_dropdown("Split", splits or ("none",), first, visible=len(splits) > 1)
             self._object = gui.add_dropdown("Object", self._ids(), visible=len(self._ids()) > 1)
+            if shown.get("object") in self._ids():
+                self._object.value = str(shown["object"])
             self._folder = gui.add_folder("Source views", expand_by_default=False)
             self._show = gui.add_button("Show", hint="See the object in the chosen source views")
             if choices.takes_photos:

@@ -21,6 +21,11 @@ class Pace:
         earlier = self._rates.get(draft)
         self._rates[draft] = rate if earlier is None else earlier * (rate / earlier) ** _WEIGHT
 
+    def set(self, rays: int, seconds: float, draft: bool) -> None:
+        """Take a measurement in the place of all earlier ones."""
+        self._rates.pop(draft, None)
+        self.add(rays, seconds, draft)
+
     def rate(self, draft: bool) -> float:
         """Rays per second."""
         return self._rates.get(draft) or self._rates.get(not draft) or FIRST_RATE

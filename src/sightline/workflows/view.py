@@ -18,9 +18,9 @@ from sightline.methods.base import Method
 from sightline.runs.record import RUN_FILE, RunProgress
 from sightline.runs.run import Run
 from sightline.viewer.app import Viewer
-from sightline.viewer.host import ExportKind, Stage
+from sightline.viewer.host import ExportKind, Stage, first_view
 from sightline.viewer.looks import Look
-from sightline.viewer.passes import plan
+from sightline.viewer.passes import Pass
 from sightline.viewer.photos import Photos
 from sightline.viewer.shown_frame import ShownFrame
 from sightline.workflows.evaluate import one_scene
@@ -32,6 +32,8 @@ _POLL_SECONDS = 2.0
 _LEAST_LONGEST, _MOST_LONGEST = 512, 1024
 """pixels of pictures at rest, to begin with: as the photos, within these"""
 _THUMBNAIL_SIDE = 64
+_WARM_SECONDS = 0.1
+"""that a picture before the first browser may take"""
 
 
 def view_run(
@@ -328,15 +330,16 @@ def usual_longest(cameras: Any) -> int:
 
 def warm(stage: Stage) -> None:
     """Render something small, so that nothing is compiled when the first browser waits; learns the speed."""
-    from sightline.viewer.host import first_view
-
     pose, fov = first_view(stage)
-    painter = stage.painter()
-    for side in (16, 64):
-        look = Look(np.asarray(pose), fov, side, side)
-        for one in {last.draft: last for last in plan(look, stage.pace)}.values():
-            started = time.perf_counter()
-            parts = [painter.paint(look, one, 0, one.height)]
-            if side == 64:
-                stage.pace.add(one.rays, time.perf_counter() - started, one.draft)
-            painter.finish(look, one, parts, 0.0)
+    painter, done = stage.painter(), False
+    for side in (16, 16, 48):
+        look, seconds = Look(np.asarray(pose), fov, side, side), 0.0
+        for draft in (True, False):
+            one, started = Pass(side, side, draft, not draft), time.perf_counter()
+            painter.finish(look, one, [painter.paint(look, one, 0, side)], 0.0)
+            seconds = time.perf_counter() - started
+            stage.pace.set(one.rays, seconds, draft)
+        # What is compiled first took the longest; slow scenes need not be measured better.
+        if done and seconds > _WARM_SECONDS:
+            return
+        done = True
