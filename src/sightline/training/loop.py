@@ -103,7 +103,7 @@ class Loop:
 
     def _let_watch(self, watcher: Watcher) -> None:
         """Give the watcher its turn, which is no training time."""
-        seconds = watcher.between_steps()
+        seconds = watcher.between_steps(self.step)
         self.watched += seconds
         self.budget.pause(seconds)
         self.meter.exclude(seconds)

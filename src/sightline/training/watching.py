@@ -13,8 +13,8 @@ class Watcher(Protocol):
         """The method is prepared, on its device, and about to be trained."""
         ...
 
-    def between_steps(self) -> float:
-        """Take a turn; gives the seconds that it took, which are no training time.
+    def between_steps(self, step: int) -> float:
+        """Take a turn after so many steps; gives the seconds that it took, which are no training time.
 
         Parameters, random state and training mode are as before afterwards.
         """

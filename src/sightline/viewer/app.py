@@ -1,6 +1,7 @@
 """The viewer as a whole: a server, its browsers, and the pictures for them."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from sightline.methods.base import Method, Scene
@@ -27,6 +28,8 @@ class Viewer:
         self.scheduler = Scheduler()
         self.exporter = Exporter(host.export, self._on_export)
         self.sessions: dict[int, Session] = {}
+        self.on_session: Callable[[Session], None] | None = None
+        """called when a browser has connected, before its first picture, for measurements"""
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._worker: threading.Thread | None = None
@@ -104,6 +107,9 @@ class Viewer:
 
     def _on_connect(self, client: Any) -> None:
         session = Session(client, self.host, self.scheduler, self.exporter)
+        if self.on_session is not None:
+            self.on_session(session)
+        session.begin()
         with self._lock:
             # It may have gone while its panels were made.
             gone = client.client_id not in self.server.get_clients()

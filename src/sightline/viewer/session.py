@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -41,12 +42,13 @@ class Session:
         self.closed = False
         self.pictures = 0
         """how many were sent"""
+        self.on_picture: Callable[[Picture], None] | None = None
+        """called when one was sent, for measurements"""
         self._lock = threading.RLock()
         self.camera = CameraLink(client, self.stage.frame)
         self.photo_panel: PhotoPanel | None = None
-        self._build()
 
-    def _build(self) -> None:
+    def begin(self) -> None:
         """Make the panels, and begin to serve the browser."""
         self.painter = self.stage.painter()
         self.scheduler.open(self.client.client_id, self.painter, self._show, self.stage.pace)
@@ -153,3 +155,5 @@ class Session:
         self.client.flush()
         self.pictures += 1
         self.view_panel.tell_picture(shown, time.perf_counter() - started)
+        if self.on_picture is not None:
+            self.on_picture(shown)

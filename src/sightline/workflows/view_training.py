@@ -73,7 +73,6 @@ class TrainingViewer:
         self.viewer: Viewer | None = None
         self.on_begin: Callable[[Viewer], None] | None = None
         """called when it is open, for tests and measurements"""
-        self._steps = 0
         self._told = 0.0
 
     def begin(self, run: Run, method: Method) -> None:
@@ -88,17 +87,16 @@ class TrainingViewer:
         if self.on_begin is not None:
             self.on_begin(self.viewer)
 
-    def between_steps(self) -> float:
+    def between_steps(self, step: int) -> float:
         """Render what the pictures' part of the time allows."""
         assert self.viewer is not None
-        self._steps += 1
         if self.viewer.scheduler.clients == 0:
             self.turns.skip()
             return 0.0
         started = time.perf_counter()
         if started - self._told > _STATE_SECONDS:
             self._told = started
-            self.host.progress = f"In training: {self._steps} steps"
+            self.host.progress = f"In training, step {step}"
             self.viewer.tell_state()
         with untouched(self.method):
             self.turns.take()
