@@ -41,6 +41,27 @@ def test_only_this_machine_is_let_in_and_nothing_is_printed(capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("origin", "host", "address", "own"),
+    [
+        ("http://127.0.0.1:7007", "127.0.0.1:7007", "127.0.0.1", True),
+        # Through ssh -L with another port.
+        ("http://localhost:8000", "localhost:8000", "127.0.0.1", True),
+        ("http://[::1]:7007", "[::1]:7007", "::1", True),
+        (None, "127.0.0.1:7007", "127.0.0.1", True),
+        ("https://example.org", "127.0.0.1:7007", "127.0.0.1", False),
+        ("http://localhost:8888", "localhost:7007", "127.0.0.1", False),
+        ("null", "127.0.0.1:7007", "127.0.0.1", False),
+        # A name of another site that leads here.
+        ("http://example.org:7007", "example.org:7007", "127.0.0.1", False),
+        ("http://server:7007", "server:7007", "0.0.0.0", True),
+        ("http://example.org", "server:7007", "0.0.0.0", False),
+    ],
+)
+def test_pages_of_other_sites_are_known(origin, host, address, own):
+    assert server.comes_from(origin, host, address) is own
+
+
 def test_it_is_told_how_to_get_there(caplog):
     with caplog.at_level(logging.INFO, logger="sightline"):
         assert server.announce("127.0.0.1", 7007) == "http://127.0.0.1:7007"

@@ -218,3 +218,17 @@ def test_a_second_browser_has_its_own_view_and_is_freed_when_it_closes(viewer, p
     assert second.closed
     assert viewer.scheduler.clients == 1
     assert list(viewer.sessions) == [first]
+
+
+def test_a_page_of_another_site_is_shown_nothing(viewer, page, session, sent, tmp_path):
+    (tmp_path / "other.html").write_text("<p>another page</p>", encoding="utf-8")
+    version = __import__("viser").__version__
+    with open_browser(tmp_path / "third", size=(400, 300)) as other:
+        other.get((tmp_path / "other.html").as_uri())
+        asked = (
+            "const done = arguments[0];"
+            f"const s = new WebSocket('ws://127.0.0.1:{viewer.port}', 'viser-v{version}');"
+            "s.onopen = () => setTimeout(() => done('open'), 1500); s.onerror = () => done('refused')"
+        )
+        assert other.execute_async_script(asked) in ("open", "refused")
+    assert list(viewer.sessions) == [session.client.client_id]

@@ -4,11 +4,19 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from sightline.foundation.errors import warn
 from sightline.methods.base import Method, Scene
 from sightline.viewer.exporting import Exporter, ExportState
 from sightline.viewer.host import Host, Stage, first_view
 from sightline.viewer.scheduler import Scheduler
-from sightline.viewer.server import DEFAULT_HOST, DEFAULT_PORT, announce, open_server, stop_server
+from sightline.viewer.server import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    announce,
+    is_own_page,
+    open_server,
+    stop_server,
+)
 from sightline.viewer.session import Session
 
 
@@ -106,6 +114,9 @@ class Viewer:
             return list(self.sessions.values())
 
     def _on_connect(self, client: Any) -> None:
+        if not is_own_page(self.server, client.client_id, self.address):
+            warn("A page of another site has asked for the viewer; it is shown nothing")
+            return
         session = Session(client, self.host, self.scheduler, self.exporter)
         if self.on_session is not None:
             self.on_session(session)

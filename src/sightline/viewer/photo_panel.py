@@ -47,7 +47,7 @@ class PhotoPanel:
             handle.remove()
         photos, frame = stage.photos, stage.frame
         self._frusta, self._hidden, self._place = {}, set(), -1
-        self._size = float(np.clip(0.25 * photos.spacing * frame.scale, _SMALLEST, _LARGEST))
+        self._size = float(np.clip(0.18 * photos.spacing * frame.scale, _SMALLEST, _LARGEST))
         splits = {photos.split_of(index) for index in photos.shown}
         for split, box in self._boxes.items():
             box.visible = split in splits

@@ -4,6 +4,7 @@ import contextlib
 import io
 import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 from sightline.foundation.errors import InputError, inform, warn
 
@@ -55,6 +56,28 @@ def stop_server(server: Any) -> None:
     """Stop it, and every connection to it."""
     with quiet():
         server.stop()
+
+
+def is_own_page(server: Any, client: int, address: str) -> bool:
+    """Whether a browser that has connected shows the viewer's own page, not one of another site."""
+    # The library does not hand out what a browser said of itself when it connected.
+    connection = server._websock_server._live_connections.get(client)
+    headers = {} if connection is None or connection.request is None else connection.request.headers
+    return comes_from(headers.get("Origin"), headers.get("Host"), address)
+
+
+def comes_from(origin: str | None, host: str | None, address: str) -> bool:
+    """Whether a page's origin is that of the server which it asks.
+
+    Args:
+        origin: what browsers say for every page; None of other programs.
+        host: what the page calls the server.
+        address: where the server listens. One for this machine alone is called by no other name.
+    """
+    if origin is None or host is None:
+        return True
+    name = urlsplit(f"//{host}").hostname
+    return urlsplit(origin).netloc == host and (address not in _HERE or name in _HERE)
 
 
 def quiet() -> contextlib.redirect_stdout:
