@@ -14,6 +14,7 @@ COMMANDS = {
     "train": ("sightline.cli.train", "train a method on posed photos into a run folder"),
     "eval": ("sightline.cli.eval", "score a run, or a folder of pictures, on held-out views"),
     "render": ("sightline.cli.render", "render a run along a camera path: video or pictures"),
+    "view": ("sightline.cli.view", "look at a run in the browser, move through it, make camera paths"),
     "export": ("sightline.cli.export", "export a run: mesh, points, volume, or a portable scene"),
     "report": ("sightline.cli.report", "one page of HTML about a run, or about several side by side"),
     "import": ("sightline.cli.import_", "make a run folder of a published checkpoint"),
@@ -23,8 +24,8 @@ COMMANDS = {
     "doctor": ("sightline.cli.doctor", "versions, devices, kernels, what is missing and how to get it"),
 }
 
-# Asked to stop, training saves what it has and that is a success.
-_INTERRUPTIBLE = ("train",)
+# Asked to stop, training saves what it has, the viewer ends, and that is a success.
+_INTERRUPTIBLE = ("train", "view")
 
 
 def main(arguments: list[str] | None = None) -> int:

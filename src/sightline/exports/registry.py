@@ -24,6 +24,8 @@ class ExportInfo:
     """'module:Class' of the frozen dataclass of its settings (a module without torch)"""
     export: str
     """'module:function' that takes (source, options, out) and gives an `Exported`"""
+    needs: tuple[tuple[str, ...], ...] = ()
+    """capabilities that the scene must have: of each group one"""
 
     def options_class(self) -> type:
         """Import the class of the settings."""

@@ -23,6 +23,13 @@ def ndc_points(
     return torch.stack([-scale[0] * x / z, -scale[1] * y / z, 1 + 2 * near / z], -1)
 
 
+def ndc_matrix(scale: tuple[float, float], near: float = 1.0) -> Float[Tensor, "4 4"]:
+    """Give the map of `ndc_points` for homogeneous points; it keeps their last number positive ahead."""
+    x, y = scale
+    rows = [[x, 0, 0, 0], [0, y, 0, 0], [0, 0, -1, -2 * near], [0, 0, -1, 0]]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
 def from_ndc_points(
     points: Float[Tensor, "*batch 3"], scale: tuple[float, float], near: float = 1.0
 ) -> Float[Tensor, "*batch 3"]:

@@ -17,7 +17,7 @@ Paths are functions of a `Layout`, so another path is one function more. Those o
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -54,6 +54,7 @@ __all__ = [
     "spiral",
     "survey",
     "to_file",
+    "zooming",
 ]
 
 _STEEPEST = 85.0
@@ -253,12 +254,43 @@ def interpolate(
     Centres follow a Catmull-Rom spline, rotations the shorter arc. Where the camera only turns, its angle
     sets the pace.
     """
+    t = _even_pace(cameras, frames, loop)
+    return path_cameras(cameras, interpolate_poses(cameras.c2w, t, loop), width, height)
+
+
+def zooming(
+    cameras: Cameras,
+    frames: int = 120,
+    loop: bool = False,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+) -> Cameras:
+    """Go through the given poses as `interpolate` does, with each one's own field of view.
+
+    Between them the focal length changes by even factors.
+    """
+    t = _even_pace(cameras, frames, loop)
+    path = path_cameras(cameras, interpolate_poses(cameras.c2w, t, loop), width, height)
+    zoom = torch.log(cameras.fy / cameras.height)
+    before, n = t.floor().long(), len(cameras)
+    if loop:
+        after = (before + 1) % n
+    else:
+        before = before.clamp_max(n - 1)
+        after = (before + 1).clamp_max(n - 1)
+    part = torch.exp(torch.lerp(zoom[before % n], zoom[after], t - before) - zoom[0])
+    return replace(path, fx=path.fx * part, fy=path.fy * part)
+
+
+def _even_pace(cameras: Cameras, frames: int, loop: bool) -> Tensor:
+    """Places along the poses (see `interpolate_poses`) that are passed at constant speed, float64."""
     frames, n = _checked(frames), len(cameras)
     if n == 0:
         raise InputError("A camera path needs at least one reference camera")
     segments = n if loop and n > 1 else n - 1
     if segments == 0:
-        return path_cameras(cameras, interpolate_poses(cameras.c2w, torch.zeros(frames)), width, height)
+        return torch.zeros(frames, dtype=torch.float64, device=cameras.device)
     fine = torch.linspace(0, segments, 64 * segments + 1, dtype=torch.float64)
     travelled = _travelled(interpolate_poses(cameras.c2w, fine.to(cameras.device), loop), segments).cpu()
     whole = float(travelled[-1])
@@ -267,7 +299,7 @@ def interpolate(
     step = travelled[after] - travelled[after - 1]
     fraction = (wanted - travelled[after - 1]) / torch.where(step > 0, step, torch.ones_like(step))
     t = fine[after - 1] + fraction.clamp(0, 1) * (fine[after] - fine[after - 1])
-    return path_cameras(cameras, interpolate_poses(cameras.c2w, t.to(cameras.device), loop), width, height)
+    return t.to(cameras.device)
 
 
 def _travelled(dense: Tensor, segments: int) -> Tensor:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from sightline.captures import Capture, Collection
 from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras
+from sightline.geometry.regions import Region
 
 CAPABILITIES = frozenset({"rgb", "depth", "opacity", "field", "multi-view"})
 
@@ -94,6 +95,23 @@ class Scene:
 
     capabilities: frozenset[str] = frozenset({"rgb"})
 
+    can_be_cut: ClassVar[bool] = False
+    """whether `within` serves"""
+
+    def within(self, region: Region) -> "Scene":
+        """The same scene with nothing outside a region of the input frame; later changes of it show too.
+
+        Raises:
+            InputError: the scene cannot be cut.
+        """
+        raise InputError("Scenes of this method cannot be cut", fix="Take the whole scene")
+
+    def drafted(self) -> "Scene":
+        """The same scene for pictures that are replaced soon: quicker, less exact; itself where there is no
+        such way.
+        """
+        return self
+
     @property
     def bounds(self) -> Float[Tensor, "2 3"]:
         """Corners of the box that holds the scene's content (`field` only)."""
@@ -124,6 +142,8 @@ class Method(nn.Module, ABC):
     """whether a picture is made from those of the source views alone that are nearest to its camera"""
     most_sources: ClassVar[int | None] = None
     """how many source views `encode` takes at most; None for any number"""
+    whole_pictures: ClassVar[bool] = False
+    """whether a picture is computed as a whole, so that a part of it costs as much"""
     usual_path: ClassVar[str] = "orbit"
     """camera path of videos where nobody names one; that of its published program where the data fits it"""
 

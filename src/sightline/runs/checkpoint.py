@@ -50,7 +50,12 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         if read_state_step(folder) != checkpoint.step:
             following.unlink(missing_ok=True)
         raise
-    _replace(following, folder / WEIGHTS)
+    try:
+        _replace(following, folder / WEIGHTS)
+    except RunError:
+        # Another process that opened the folder just then has made the last move itself.
+        if following.exists() or read_step(folder / WEIGHTS) != checkpoint.step:
+            raise
 
 
 def repair_checkpoint(folder: Path) -> None:

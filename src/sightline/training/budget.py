@@ -20,6 +20,8 @@ class Budget:
     """training seconds before this part"""
     clock: Callable[[], float] = time.perf_counter
     started: float = field(init=False)
+    paused: float = field(default=0.0, init=False)
+    """seconds of other work, which are not training time"""
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.seconds is None):
@@ -28,7 +30,11 @@ class Budget:
 
     def elapsed(self) -> float:
         """Training seconds so far, over all resumed parts."""
-        return self.earlier + self.clock() - self.started
+        return self.earlier + self.clock() - self.started - self.paused
+
+    def pause(self, seconds: float) -> None:
+        """Leave seconds out that were spent on something else than training."""
+        self.paused += seconds
 
     def progress(self, step: int) -> Progress:
         """Where training stands after `step` steps."""

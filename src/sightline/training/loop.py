@@ -21,6 +21,7 @@ from sightline.training.saving import Saver, all_finite, copy_weights
 from sightline.training.settings import TrainSettings
 from sightline.training.stepping import Stepper, not_finite
 from sightline.training.validation import Scheduled, Validation
+from sightline.training.watching import Watcher
 
 Ending = Literal["finished", "interrupted"]
 _ENDINGS: tuple[Ending | None, ...] = (None, "finished", "interrupted")
@@ -44,11 +45,14 @@ class Loop:
         settings: TrainSettings,
         log: TrainingLog | None = None,
         validator: Scheduled | None = None,
+        watcher: Watcher | None = None,
     ):
         self.stepper, self.budget, self.stop = stepper, budget, stop
         self.team, self.method = stepper.team, stepper.method
         self.run_folder, self.settings = run, settings
-        self.log, self.validator = log, validator
+        self.log, self.validator, self.watcher = log, validator, watcher
+        self.watched = 0.0
+        """seconds that the watcher took"""
         self.step = 0
         self.best_psnr: float | None = None
         self.validation: Validation | None = None
@@ -94,6 +98,15 @@ class Loop:
             self.stepper.after_step(self._after(progress))
             if self.team.first:
                 self._first_process_duties()
+            if self.watcher is not None:
+                self._let_watch(self.watcher)
+
+    def _let_watch(self, watcher: Watcher) -> None:
+        """Give the watcher its turn, which is no training time."""
+        seconds = watcher.between_steps(self.step)
+        self.watched += seconds
+        self.budget.pause(seconds)
+        self.meter.exclude(seconds)
 
     def _decide(self) -> tuple[Progress, Ending | None, bool]:
         """Settle where training stands and what is to be done; all processes get the first one's decision."""

@@ -92,7 +92,7 @@ def launch(settings: TrainSettings, work: Callable[..., Any], *arguments: Any) -
     """
     with _quiet_fabric():
         fabric = _make_fabric(settings)
-        if _started_from_outside():
+        if started_from_outside():
             with _shared_cores(int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
                 fabric.launch()
                 return _run(fabric, None, work, arguments)
@@ -115,8 +115,8 @@ def _make_fabric(settings: TrainSettings) -> Fabric:
             f"There are {torch.cuda.device_count()} CUDA devices, not {settings.devices}", where="--devices"
         )
     strategy: Any = "auto"
-    if settings.devices > 1 or settings.num_nodes > 1 or _started_from_outside():
-        outside = _started_from_outside()
+    if settings.devices > 1 or settings.num_nodes > 1 or started_from_outside():
+        outside = started_from_outside()
         if settings.num_nodes > 1 and not outside:
             raise InputError(
                 "Several machines need a launcher that starts the command on each of them",
@@ -142,10 +142,11 @@ def _make_fabric(settings: TrainSettings) -> Fabric:
 def is_first_process() -> bool:
     """Whether this is the process that writes and prints, or a further one that torchrun or SLURM started."""
     rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID")
-    return not _started_from_outside() or rank in (None, "0")
+    return not started_from_outside() or rank in (None, "0")
 
 
-def _started_from_outside() -> bool:
+def started_from_outside() -> bool:
+    """Whether torchrun or SLURM started this process as one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ or (
         "SLURM_NTASKS" in os.environ and "SLURM_PROCID" in os.environ
     )

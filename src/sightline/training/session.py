@@ -29,6 +29,7 @@ from sightline.training.processes import Team, is_first_process, launch
 from sightline.training.settings import TrainSettings
 from sightline.training.stepping import Stepper
 from sightline.training.validation import Validator
+from sightline.training.watching import Watcher
 
 _NOTABLE_WARM_UP = 0.5
 """seconds of compilation below which it is not worth a line"""
@@ -44,6 +45,8 @@ class TrainOrder:
     settings: TrainSettings
     initial: Path | None = None
     """a weights file to start from"""
+    watcher: Watcher | None = None
+    """who looks on; with one process only"""
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,16 @@ def _train(team: Team, stop: StopRequests, order: TrainOrder) -> TrainResult:
         capture = run.open_data()
         loop = _set_up(team, run, method, capture, order, budget, stop, log, state)
         timings["prepare"] = budget.elapsed() - earlier
+        if order.watcher is not None:
+            started = time.perf_counter()
+            order.watcher.begin(run, method)
+            budget.pause(time.perf_counter() - started)
         stop.defer()
         ending, progress = loop.run()
         timings["train"] = progress.seconds - earlier
         timings["saving"] = loop.saver.seconds
+        if order.watcher is not None:
+            timings["viewing"] = loop.watched
         if team.first:
             if ending == "finished" and limit is not None:
                 done = state["step"] if state else 0
@@ -168,7 +177,7 @@ def _set_up(
             validator = ObjectValidator(cases_of_scene(capture, usual), every=every, chunk=chunk)
         else:
             validator = Validator(capture, many, every=every, chunk=chunk)
-    loop = Loop(stepper, budget, stop, run, order.settings, log, validator)
+    loop = Loop(stepper, budget, stop, run, order.settings, log, validator, order.watcher)
     if state:
         loop.restore(state)
     return loop

@@ -8,7 +8,7 @@ from typing import Any
 
 from sightline.captures import Capture
 from sightline.exports.registry import get_export_info
-from sightline.exports.source import Exported, Source
+from sightline.exports.source import Counting, Exported, Source
 from sightline.foundation.errors import InputError
 from sightline.methods.base import Method
 from sightline.runs.run import Run
@@ -55,6 +55,7 @@ def export_run(
     object: str | None = None,
     split: str = "test",
     sources: str | None = None,
+    counting: Counting = counting,
 ) -> ExportResult:
     """Make a mesh, points, a volume or a portable scene of a run.
 
@@ -69,6 +70,7 @@ def export_run(
         split: whose objects there are to choose from.
         sources: views that show the object, by number or name with commas; what is usual for the method where
             not given, and of one scene its training views.
+        counting: shows progress of long work; a counter on stderr where not given.
 
     Raises:
         InputError: an unknown export or setting, or something that this scene cannot do, with the reason.

@@ -55,6 +55,10 @@ class TrainOptions(DataOptions, TrainSettings):
     """how it is cut out: by colours (grabcut), or by a network (rembg, to be installed: pip install rembg)"""
     resume: bool = False
     """go on where the run in --out was stopped; start it where there is none"""
+    view: bool = False
+    """show the scene in the browser while it is trained, and afterwards until Ctrl-C"""
+    view_port: int = 7007
+    """port of that viewer; 0 for any that is free"""
 
     @property
     def settings(self) -> TrainSettings:
@@ -68,7 +72,7 @@ class TrainOptions(DataOptions, TrainSettings):
 
 
 DATA_OPTIONS = tuple(field.name for field in fields(DataOptions))
-_NOT_IN_FILES = ("out", "config", "init", "resume")
+_NOT_IN_FILES = ("out", "config", "init", "resume", "view", "view_port")
 
 
 @dataclass(frozen=True)

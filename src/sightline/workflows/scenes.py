@@ -85,14 +85,17 @@ def load_method(
     best: bool = False,
     sampler: str | None = None,
     resize: bool = False,
+    tell: bool = True,
 ) -> LoadedMethod:
     """Load a run's weights; arguments are those of `load_scene`.
 
     Args:
         resize: let a method of one picture size take source views of others too.
+        tell: say so where the training was stopped before its end.
     """
     run = run if isinstance(run, Run) else Run.open(run)
-    warn_unfinished(run)
+    if tell:
+        warn_unfinished(run)
     chosen = choose_device(device)
     method = run.load_method(chosen, best=best)
     if sampler is not None:

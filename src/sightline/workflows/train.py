@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sightline.foundation.errors import InputError, inform
 from sightline.methods.registry import get_method_info
@@ -11,12 +11,15 @@ from sightline.runs.record import DataSource, RunRecord
 from sightline.runs.run import Run
 from sightline.runs.settings import refuse_not_finite, to_plain
 from sightline.training.display import short_time
-from sightline.training.processes import is_first_process
+from sightline.training.processes import is_first_process, started_from_outside
 from sightline.training.session import TrainOrder, TrainResult, already_done, train_run
 from sightline.workflows.cutting_out import ensure_cut_out
 from sightline.workflows.naming import data_name
 from sightline.workflows.options import DATA_OPTIONS, TrainOptions, differing, with_budget
 from sightline.workflows.posing import CAPTURES, ensure_poses
+
+if TYPE_CHECKING:
+    from sightline.workflows.view_training import TrainingViewer
 
 _RUNS = Path("runs")
 
@@ -70,6 +73,7 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
         # The first process makes the run folder, and tells the others what is in it.
         train_run(TrainOrder(folder.absolute(), options.settings, initial))
         raise SystemExit(0)
+    watcher = _make_watcher(options)
     created = not Run.exists(folder)
     run = _open_or_create(folder, method, data, config, options)
     if already_done(run.record.progress, options.settings):
@@ -77,15 +81,38 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
         inform(f"{run.path} is finished: {done} steps. Give more --minutes or --steps to go on")
         return Trained(run, None)
     try:
-        result = train_run(TrainOrder(run.path.resolve(), options.settings, initial))
+        result = train_run(TrainOrder(run.path.resolve(), options.settings, initial, watcher))
     except InputError:
         # The same call can be made again when the input is put right.
+        if watcher is not None:
+            watcher.close()
         if created:
             run.discard_untrained()
         raise
+    except BaseException:
+        if watcher is not None:
+            watcher.close()
+        raise
     run = Run.open(run.path)
     inform(_summary(run, result))
+    if watcher is not None:
+        watcher.stay(run, ended=result.ending == "finished")
     return Trained(run, result)
+
+
+def _make_watcher(options: TrainOptions) -> "TrainingViewer | None":
+    """Make the viewer of --view; InputError where there cannot be one, before anything is written."""
+    if not options.view:
+        return None
+    if options.devices > 1 or options.num_nodes > 1 or started_from_outside():
+        raise InputError(
+            "Several processes train the scene, and the viewer takes turns with one only",
+            where="--view",
+            fix="Leave --view away, and look at the checkpoints from another terminal: sightline view RUN",
+        )
+    from sightline.workflows.view_training import TrainingViewer
+
+    return TrainingViewer(port=options.view_port)
 
 
 def default_folder(data: Path, method: str) -> Path:

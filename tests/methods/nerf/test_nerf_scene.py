@@ -10,6 +10,7 @@ from torch import nn
 from method_training import picture
 from sightline.captures import Capture
 from sightline.geometry import Cameras
+from sightline.geometry.regions import Region
 from sightline.methods.nerf.method import Nerf
 from sightline.methods.nerf.scene import NerfScene
 
@@ -213,3 +214,47 @@ def test_bounds_are_those_of_the_frame() -> None:
         scene_of(method).bounds, torch.tensor([[-20.0] * 3, [20.0] * 3]), atol=1e-4, rtol=0
     )
     assert {"rgb", "depth", "opacity", "field"} == scene_of(method).capabilities
+
+
+@pytest.mark.parametrize("sampler", ["stratified", "occupancy"])
+def test_a_cut_scene_has_nothing_outside_the_cut(sampler: str) -> None:
+    capture = ball_capture(scale=10.0)
+    method = make_method(capture, coarse_samples=64, fine_samples=0, pixel_centre=0.5, sampler=sampler)
+    set_density(method, 0.8)
+    if sampler == "occupancy":
+        method.derive({})
+    scene, camera = scene_of(method), capture.cameras[0]
+    box = Region.box(torch.full((3,), -4.0), torch.full((3,), 4.0))
+    rendering = method.render(scene.within(box), camera)
+    rays = camera.image_rays(0)
+    enter, leave = box.spans(rays.origins.double(), rays.directions.double())
+    shape = int(camera.height[0]), int(camera.width[0])
+    length = (leave - enter).clamp_min(0).view(shape)
+    assert rendering.opacity is not None
+    assert bool((length == 0).any())
+    assert float(rendering.opacity[length == 0].max()) == 0
+    # The density is 0.08 per unit of the data.
+    expected = 1 - torch.exp(-0.08 * length.float())
+    torch.testing.assert_close(rendering.opacity, expected, atol=0.05, rtol=0)
+    ahead = Region.ahead(camera.c2w[0], 1e4)
+    assert float(method.render(scene.within(ahead), camera).opacity.max()) == 0
+
+
+def test_a_scene_in_device_coordinates_can_be_cut() -> None:
+    capture = wall_capture(scale=3.0)
+    method = make_method(capture, coarse_samples=64, fine_samples=0, pixel_centre=0.5)
+    set_density(method, 3.0)
+    scene, camera = scene_of(method), capture.cameras[4]
+    whole = method.render(scene, camera)
+    # Half of the picture is left, and nothing of what is near.
+    half = Region(torch.tensor([[-1.0, 0.0, 0.0, float(camera.c2w[0, 0, 3])]], dtype=torch.float64))
+    cut = method.render(scene.within(half), camera)
+    middle = int(camera.width[0]) // 2
+    assert whole.opacity is not None
+    assert cut.opacity is not None
+    assert float(cut.opacity[:, middle + 2 :].max()) < 0.02
+    torch.testing.assert_close(
+        cut.opacity[:, : middle - 2], whole.opacity[:, : middle - 2], atol=1e-3, rtol=0
+    )
+    points = torch.tensor([[-1.0, 0.0, -30.0], [1.0, 0.0, -30.0]]) + camera.c2w[0, :, 3].float()
+    assert (scene.within(half).density(points) > 0).tolist() == [True, False]

@@ -6,6 +6,7 @@ from ngp_cases import SMALL, ball_capture
 
 from sightline.geometry import Cameras, Similarity
 from sightline.geometry.poses import look_at
+from sightline.geometry.regions import Region
 from sightline.kernels.marching import MarchSettings
 from sightline.methods.ngp.config import NgpConfig
 from sightline.methods.ngp.field import HashField
@@ -157,3 +158,50 @@ def test_photos_have_nothing_behind_them() -> None:
     other = Ngp(SMALL)
     other.restore(method.state())
     assert not other.encode().has_background  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("contracted", [False, True])
+def test_a_cut_scene_has_nothing_outside_the_cut(contracted: bool) -> None:
+    # The floor's surface is at z = 2; the box begins 1 below it, and keeps the middle of the picture.
+    scene = make_scene(Floor(SMALL), contracted)
+    low, high = torch.tensor([3.5, 0.5, 0.0]), torch.tensor([4.5, 1.5, 1.0])
+    cut = scene.within(Region.box(low, high))
+    camera = camera_above(torch.tensor([4.0, 1.0, 2.0]))
+    rendering = cut.render(camera)
+    assert rendering.opacity is not None
+    assert rendering.depth is not None
+    rays = camera.image_rays(0)
+    met = Region.box(low, high).spans(rays.origins.double(), rays.directions.double())
+    inside = (met[1] > met[0] + 0.2).view(20, 24)
+    outside = (met[1] <= met[0]).view(20, 24)
+    assert bool(inside.any())
+    assert bool(outside.any())
+    torch.testing.assert_close(rendering.opacity[inside], torch.ones(int(inside.sum())), atol=0.02, rtol=0)
+    assert float(rendering.opacity[outside].max()) == 0
+    # What is seen now is where rays enter the box.
+    expected = met[0].view(20, 24).float()[inside]
+    torch.testing.assert_close(rendering.depth[inside], expected, atol=0.1, rtol=0)
+    points = torch.tensor([[4.0, 1.0, 0.5], [4.0, 1.0, 1.5]])
+    assert (cut.density(points) > 0).tolist() == [True, False]
+    assert (scene.density(points) > 0).tolist() == [True, True]
+
+
+def test_a_cut_that_leaves_everything_changes_nothing() -> None:
+    scene = make_scene(constant_field(-0.5))
+    camera = camera_above(torch.tensor([4.0, 1.0, 2.0]))
+    whole, cut = (
+        found.render(camera)
+        for found in (scene, scene.within(Region.box(torch.full((3,), -50.0), torch.full((3,), 50.0))))
+    )
+    torch.testing.assert_close(cut.rgb, whole.rgb, atol=2e-4, rtol=0)
+    torch.testing.assert_close(cut.depth, whole.depth, atol=2e-3, rtol=0, equal_nan=True)
+
+
+def test_drafts_take_a_third_of_the_samples() -> None:
+    scene = make_scene(Floor(SMALL))
+    camera = camera_above(torch.tensor([4.0, 1.0, 2.0]))
+    whole, draft = scene.render(camera), scene.drafted().render(camera)
+    assert draft.statistics["samples"] <= 8 * 480 < whole.statistics["samples"]
+    assert whole.depth is not None
+    assert draft.depth is not None
+    assert float((whole.depth - draft.depth).abs().median()) < 0.05

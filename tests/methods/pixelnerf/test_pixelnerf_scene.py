@@ -8,6 +8,7 @@ import torch
 from pixelnerf_cases import SIDE, ball_capture, balls, small_config, small_method
 
 from sightline.foundation.errors import InputError
+from sightline.geometry.regions import Region
 from sightline.geometry.similarity import Similarity
 from sightline.methods.base import CAPABILITIES
 from sightline.methods.pixelnerf.config import INFO
@@ -198,3 +199,26 @@ def test_presets(preset):
 def test_settings_that_do_not_go_together(changes, message):
     with pytest.raises(InputError, match=message):
         INFO.config_class()(**changes).check()
+
+
+def test_a_cut_scene_has_nothing_outside_the_cut():
+    method = lively(small_method())
+    with torch.no_grad():
+        for perceptron in (method.network.mlp_coarse, method.network.mlp_fine):
+            perceptron.lin_out.bias[3] = 20.0
+    capture = ball_capture(0)
+    scene = method.encode(capture.subset([0, 2]))
+    camera = capture.cameras[3]
+    box = Region.box(torch.full((3,), -0.4), torch.full((3,), 0.4))
+    cut = method.render(scene.within(box), camera)
+    rays = camera.image_rays(0)
+    # The method's rays go through corners of pixels.
+    wider = Region.box(torch.full((3,), -0.55), torch.full((3,), 0.55))
+    enter, leave = wider.spans(rays.origins.double(), rays.directions.double())
+    outside = (leave <= enter).view(SIDE, SIDE)
+    assert bool(outside.any())
+    assert float(cut.opacity[outside].max()) == 0
+    assert float(cut.opacity[~outside].max()) > 0.01
+    points = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.6]])
+    kept = scene.within(box).density(points)
+    torch.testing.assert_close(kept, scene.density(points) * torch.tensor([1.0, 0.0]))

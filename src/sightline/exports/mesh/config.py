@@ -47,4 +47,5 @@ INFO = ExportInfo(
     summary="a triangle mesh with colours or a texture: PLY, OBJ or GLB",
     options="sightline.exports.mesh.config:MeshOptions",
     export="sightline.exports.mesh.export:export_mesh",
+    needs=(("field",),),
 )

@@ -26,4 +26,5 @@ INFO = ExportInfo(
     summary="a coloured point cloud: PLY",
     options="sightline.exports.points.config:PointsOptions",
     export="sightline.exports.points.export:export_points",
+    needs=(("field", "depth"),),
 )

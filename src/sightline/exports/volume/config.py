@@ -26,4 +26,5 @@ INFO = ExportInfo(
     summary="a dense grid of colour and opacity: compressed npz, or the Unity layout of nerf_pl",
     options="sightline.exports.volume.config:VolumeOptions",
     export="sightline.exports.volume.export:export_volume",
+    needs=(("field",),),
 )

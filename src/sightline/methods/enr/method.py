@@ -65,6 +65,7 @@ class Enr(Method):
     name: ClassVar[str] = "enr"
     usual_sources: ClassVar[int | None] = 1
     most_sources: ClassVar[int | None] = 1
+    whole_pictures: ClassVar[bool] = True
     config: EnrConfig
 
     def __init__(self, config: EnrConfig):

@@ -1,21 +1,26 @@
 """The trained scene of `nerf`: its field in the input frame, and pictures of it."""
 
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sightline.geometry import Cameras
-from sightline.geometry.ndc import ahead, ndc_points, ndc_rays
+from sightline.geometry.ndc import ahead, ndc_matrix, ndc_points, ndc_rays
 from sightline.geometry.poses import normalise
 from sightline.geometry.rays import image_pixels
+from sightline.geometry.regions import Region
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
+from sightline.methods.nerf.config import NerfConfig
 from sightline.methods.nerf.frame import Frame
 from sightline.methods.nerf.network import name_shown, network_of
 from sightline.methods.nerf.occupancy import OccupancyTracer
 from sightline.methods.nerf.rays import RayMaker, distances
-from sightline.methods.nerf.tracing import Chance, Tracer, activate_density, over
+from sightline.methods.nerf.tracing import Chance, NerfRays, Tracer, activate_density
 from sightline.networks.radiance_mlp import RadianceMlp
 
 # Opacity below which a pixel has no depth.
@@ -33,6 +38,7 @@ class NerfScene(Scene):
     """
 
     capabilities = CAPABILITIES - {"multi-view"}
+    can_be_cut: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -44,6 +50,14 @@ class NerfScene(Scene):
     ):
         self.tracer, self.frame, self.has_background = tracer, frame, has_background
         self.guided, self.focal = guided, focal
+        self._region: Region | None = None
+
+    def within(self, region: Region) -> "NerfScene":
+        """The same scene with nothing outside a region of the input frame."""
+        cut = copy(self)
+        region = region.transformed(self.frame.to_model)
+        cut._region = region if self.frame.ndc is None else region.mapped(ndc_matrix(self.frame.ndc))
+        return cut
 
     @property
     def network(self) -> RadianceMlp:
@@ -75,6 +89,8 @@ class NerfScene(Scene):
             per_depth = (2.0 if config.length_by_direction else 1.0) / depth.square()
             scale = scale * per_depth * depth / model.norm(dim=-1)
             model = ndc_points(model, frame.ndc)
+        if self._region is not None:
+            inside = inside & self._region.holds(model)
         raw = self.network.raw_density(self._like_network(model))[:, 0]
         sigmas = activate_density(raw, config) * scale.to(raw)
         return torch.where(inside.to(raw.device), sigmas, torch.zeros_like(sigmas)).to(points)
@@ -145,15 +161,55 @@ class NerfScene(Scene):
         """Colour without background, opacity, mean distance in input units, and how many samples it took."""
         made = maker(0, pixels, directions_from)
         rays = made.rays.to(next(self.network.parameters()))
-        config = self.tracer.config
+        seen = self._trace(rays, guided) if self._region is None else self._trace_cut(rays, guided)
+        mean = seen.depth_sum / seen.opacity.clamp_min(1e-10)
+        depth = distances(made, mean.double().to(made.origins.device), self.frame)
+        return seen.colour, seen.opacity, depth.to(seen.opacity), seen.asked
+
+    def _trace(self, rays: NerfRays, guided: OccupancyTracer | None, tracer: Tracer | None = None) -> "_Seen":
+        config = self.config
         if guided is not None:
             found = guided(rays, config.render_noise, config.occupancy_samples)
             seen, asked = found.result, len(found.points)
         else:
-            chance = Chance.draw(config, self.tracer.noise, rays.origins) if config.render_noise else None
-            seen = self.tracer(rays, chance, coarse_colours=False).best.seen
-            asked = config.coarse_samples * (2 if "fine" in self.tracer.networks else 1) + config.fine_samples
+            tracer = tracer or self.tracer
+            chance = Chance.draw(config, tracer.noise, rays.origins) if config.render_noise else None
+            seen = tracer(rays, chance, coarse_colours=False).best.seen
+            asked = config.coarse_samples * (2 if "fine" in tracer.networks else 1) + config.fine_samples
             asked *= len(rays)
-        mean = seen.depth_sum / seen.opacity.clamp_min(1e-10)
-        depth = distances(made, mean.double().to(made.origins.device), self.frame)
-        return over(seen, None), seen.opacity, depth.to(seen.opacity), asked
+        return _Seen(seen.colour, seen.opacity, seen.depth_sum, asked)
+
+    def _trace_cut(self, rays: NerfRays, guided: OccupancyTracer | None) -> "_Seen":
+        """Trace rays from where they enter the region to where they leave it."""
+        assert self._region is not None
+        enter, leave = self._region.spans(rays.origins, rays.directions)
+        near, far = torch.maximum(rays.near, enter), torch.minimum(rays.far, leave)
+        colour = torch.zeros_like(rays.origins)
+        opacity, depth_sum, asked = torch.zeros_like(near), torch.zeros_like(near), 0
+        # What a ray ends in stands for all that is behind, unless the ray is cut off before.
+        ending = Tracer(replace(self.config, last_length=0.0), self.tracer.networks, self.tracer.noise)
+        guided_end = None
+        if guided is not None:
+            guided_end = copy(guided)
+            guided_end.endless = False
+        for cut, guide, tracer in ((False, guided, self.tracer), (True, guided_end, ending)):
+            chosen = ((far > near) & ((leave < rays.far) == cut)).nonzero()[:, 0]
+            if len(chosen):
+                seen = self._trace(replace(rays, near=near, far=far)[chosen], guide, tracer)
+                colour[chosen], opacity[chosen], depth_sum[chosen] = seen.colour, seen.opacity, seen.depth_sum
+                asked += seen.asked
+        return _Seen(colour, opacity, depth_sum, asked)
+
+    @property
+    def config(self) -> NerfConfig:
+        """The configuration."""
+        return self.tracer.config
+
+
+class _Seen(NamedTuple):
+    """Of rays: colour over nothing, opacity, sum of depths, and of how many points was asked."""
+
+    colour: Tensor
+    opacity: Tensor
+    depth_sum: Tensor
+    asked: int

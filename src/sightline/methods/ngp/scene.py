@@ -1,10 +1,15 @@
 """The trained scene of `ngp`: its field in the input frame, and pictures of it."""
 
+from copy import copy
+from dataclasses import replace
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sightline.geometry import Cameras, Rays
+from sightline.geometry.regions import Region
 from sightline.kernels.compositing import composite
 from sightline.kernels.marching import MarchSettings, contract, locate
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
@@ -17,6 +22,8 @@ from sightline.rendering.sampler import SamplerSettings, sample
 # Cells of the grid below this opacity hold nothing worth exporting.
 _EMPTY = 0.05
 _CHUNK = 1 << 13
+# Samples of drafts, as a part of those of pictures.
+_DRAFT = 1 / 3
 
 
 class NgpScene(Scene):
@@ -28,6 +35,7 @@ class NgpScene(Scene):
     """
 
     capabilities = CAPABILITIES - {"multi-view"}
+    can_be_cut: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -41,6 +49,20 @@ class NgpScene(Scene):
         self.field, self.frame, self.grid = field, frame, grid
         self.marching, self.sampling = marching, sampling
         self.has_background = has_background
+        self._region: Region | None = None
+
+    def within(self, region: Region) -> "NgpScene":
+        """The same scene with nothing outside a region of the input frame."""
+        cut = copy(self)
+        cut._region = region.transformed(self.frame.to_model)
+        return cut
+
+    def drafted(self) -> "NgpScene":
+        """The same scene with a third of the samples on each ray."""
+        draft = copy(self)
+        samples = max(1, round(self.sampling.samples * _DRAFT))
+        draft.sampling = replace(self.sampling, samples=samples)
+        return draft
 
     @property
     def bounds(self) -> Float[Tensor, "2 3"]:
@@ -70,6 +92,8 @@ class NgpScene(Scene):
     def _cube(self, points: Tensor) -> tuple[Tensor, Tensor]:
         model = self.frame.to_model.apply(points.double()).to(self.field.table)
         inside = (model.abs() <= 1).all(-1) | self.frame.contracted
+        if self._region is not None:
+            inside = inside & self._region.holds(model)
         return contract(model, self.frame.contracted), inside
 
     @torch.no_grad()
@@ -79,7 +103,8 @@ class NgpScene(Scene):
         """Render one camera of the input frame; see `Method.render`."""
         rays = camera.transformed(self.frame.to_model).image_rays(0)
         size = chunk or _CHUNK
-        parts = [self._render_rays(rays[k : k + size]) for k in range(0, len(rays), size)]
+        look = self._render_rays if self._region is None else self._render_cut
+        parts = [look(rays[k : k + size]) for k in range(0, len(rays), size)]
         colour, opacity, depth_sum, samples = (list(column) for column in zip(*parts, strict=True))
         shape = int(camera.height[0]), int(camera.width[0])
         opacity = torch.cat(opacity).view(shape)
@@ -96,11 +121,35 @@ class NgpScene(Scene):
             statistics={"rays": float(len(rays)), "samples": float(sum(samples))},
         )
 
-    def _render_rays(self, rays: Rays) -> tuple[Tensor, Tensor, Tensor, int]:
-        """Colour, opacity and depth sum of rays, and how many samples they took."""
+    def _render_cut(self, rays: Rays) -> tuple[Tensor, Tensor, Tensor, int]:
+        """The same of rays that begin where they enter the region and end where they leave it."""
+        assert self._region is not None
+        origins, directions = rays.origins.double(), rays.directions.double()
+        enter, leave = self._region.spans(origins, directions)
+        enter = enter.clamp_min(self.marching.near)
+        met = (leave > enter).nonzero()[:, 0]
+        like = self.field.table
+        colour = torch.zeros(len(rays), 3, device=like.device)
+        opacity, depth_sum = torch.zeros_like(colour[:, 0]), torch.zeros_like(colour[:, 0])
+        if not len(met):
+            return colour, opacity, depth_sum, 0
+        begun = Rays((origins + enter[:, None] * directions)[met], directions[met])
+        before = enter[met].to(like)
+        found = self._render_rays(begun, replace(self.marching, near=0.0), leave[met].to(like) - before)
+        colour[met], opacity[met] = found[0], found[1]
+        # Distances were measured from where the rays were begun.
+        depth_sum[met] = found[2] + before * found[1]
+        return colour, opacity, depth_sum, found[3]
+
+    def _render_rays(
+        self, rays: Rays, marching: MarchSettings | None = None, ends: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Colour, opacity and depth sum of rays, and how many samples they took; `ends` (rays,) cuts them."""
         origins = rays.origins.to(self.field.table)
         directions = rays.directions.to(self.field.table)
-        samples = sample(origins, directions, self.grid, self.marching, self.sampling)
+        samples = sample(origins, directions, self.grid, marching or self.marching, self.sampling)
+        if ends is not None:
+            samples = samples.only(samples.distances < ends[samples.ray_indices])
         cube = locate(origins, directions, samples, self.frame.contracted)
         sigmas, colours = self.field(cube, spherical_harmonics(directions), samples.ray_indices)
         result = composite(sigmas, colours, samples)

@@ -2,6 +2,8 @@
 
 import zlib
 from collections.abc import Iterator
+from copy import copy
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,6 +12,7 @@ from torch import Tensor
 from sightline.geometry import Cameras
 from sightline.geometry.poses import normalise
 from sightline.geometry.rays import image_pixels
+from sightline.geometry.regions import Region
 from sightline.methods.base import CAPABILITIES, Rendering, Scene
 from sightline.methods.pixelnerf.config import PixelNerfConfig
 from sightline.methods.pixelnerf.frame import Frame
@@ -31,6 +34,7 @@ class PixelNerfScene(Scene):
     """
 
     capabilities = CAPABILITIES
+    can_be_cut: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -45,6 +49,14 @@ class PixelNerfScene(Scene):
         quick = QuickField.serves(network, encoded, config)
         self._quick = QuickField(network, encoded, config) if quick else None
         self._guide: OccupancyTracer | None = None
+        self._region: Region | None = None
+
+    def within(self, region: Region) -> "PixelNerfScene":
+        """The same scene with nothing outside a region of the input frame."""
+        cut = copy(self)
+        # Its guide would hide what is behind things that are cut away.
+        cut._guide, cut._region = None, region.transformed(self.frame.to_model)
+        return cut
 
     @property
     def has_background(self) -> bool:
@@ -103,6 +115,13 @@ class PixelNerfScene(Scene):
         return rgb[0], sigma[0]
 
     def _field(self, points: Tensor, directions: Tensor, fine: bool) -> tuple[Tensor, Tensor]:
+        rgb, sigma = self._whole_field(points, directions, fine)
+        if self._region is not None:
+            inside = self._region.holds(points.reshape(-1, 3)).view(sigma.shape)
+            sigma = torch.where(inside, sigma, torch.zeros_like(sigma))
+        return rgb, sigma
+
+    def _whole_field(self, points: Tensor, directions: Tensor, fine: bool) -> tuple[Tensor, Tensor]:
         fine = fine and self.counts.fine > 0
         if self._quick is not None:
             return self._quick(points, directions, fine)
