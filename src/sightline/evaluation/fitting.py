@@ -1,4 +1,4 @@
-"""Fitting to test photos what a method learnt of its training photos: a colour change for each, and no more."""
+"""Fitting to test photos what a method learnt of its training photos: gains of each, and no more."""
 
 from collections.abc import Callable, Sequence
 

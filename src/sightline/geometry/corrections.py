@@ -1,7 +1,8 @@
 """Small corrections of camera poses: making them, and taking out what all of them have in common.
 
-A correction is a rotation vector ω and a shift τ, in the frame of the poses: the camera turns by exp([ω]×) about
-its own centre, which moves by τ. So what a correction turns, it does not move, however far the world's origin is.
+A correction is a rotation vector ω and a shift τ, in the frame of the poses: the camera turns by exp([ω]×)
+about its own centre, which moves by τ. So what a correction turns, it does not move, however far the world's
+origin is.
 """
 
 import torch

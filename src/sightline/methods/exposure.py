@@ -1,7 +1,7 @@
 """Photos that differ in exposure and white balance: a gain for each colour channel of each photo.
 
-What is seen of matter, of colour c (sRGB), becomes gain · c; what shows behind it stays as it is. A factor on the
-light is nearly a factor on its sRGB value, whose curve is nearly a power.
+What is seen of matter, of colour c (sRGB), becomes gain · c; what shows behind it stays as it is. A factor on
+the light is nearly a factor on its sRGB value, whose curve is nearly a power.
 """
 
 import torch

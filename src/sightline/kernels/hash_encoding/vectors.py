@@ -94,7 +94,7 @@ def _make_slopes(features: int, stride: int):
     def slopes(typing, rows, entries, weights, gradient):
         """Slopes along x, y and z, within a cell of side 1, of the interpolated entries times `gradient`.
 
-        Along an axis, corners are taken in pairs; the weight of a pair is the sum of its two corners' weights.
+        Along an axis, corners are taken in pairs; a pair's weight is the sum of its two corners' weights.
         """
         signature = types.UniTuple(types.float32, 3)(
             types.int64, types.int64, types.int64, types.UniTuple(types.float32, features)

@@ -25,6 +25,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "refresh_rate": (0, 1),
     "observe_rate": (0, 1),
     "pose_from": (0, 1),
+    "pose_fine": (0, 1),
 }
 
 
@@ -97,17 +98,19 @@ class NgpConfig:
     observe_rate: float = 0.1
     """how far a cell moves towards what a training sample finds in it"""
     refine: str = ""
-    """learn of every training photo besides the scene, with commas: exposure (a gain and an offset of each colour
-    channel), poses (where it was taken from); nothing where empty"""
-    exposure_rate: float = 2e-3
-    """learning rate of the photos' gains and offsets, which are about 1 and 0"""
+    """learn of every training photo besides the scene, with commas: exposure (a gain of each colour channel),
+    poses (where it was taken from); nothing where empty"""
+    exposure_rate: float = 5e-3
+    """learning rate of the photos' gains, which are about 1"""
     exposure_weight: float = 1e-3
-    """how much the photos' squared changes of colour count beside the squared error"""
-    pose_rate: float = 5e-4
+    """how much the squared distance of a photo's gains from 1 counts beside the squared error"""
+    pose_rate: float = 1e-3
     """learning rate of the photos' turns, in radians; that of their shifts is this times the cameras' median
     distance from the middle of the box"""
     pose_from: float = 0.1
     """part of the training after which poses begin to move: before, there is nothing to align them with"""
+    pose_fine: float = 0.5
+    """part of the training until which finer and finer levels join in what moves poses, coarse ones first"""
     pose_every: int = 4
     """poses move in every so many-th step"""
 

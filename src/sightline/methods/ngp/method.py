@@ -141,7 +141,7 @@ class Ngp(Method):
             rays = PhotometricRays(batch.origins, batch.directions, features, target, behind)
         if self.refinement is not None and batch.views is not None:
             rays = self.refinement.turn(rays, batch.views, progress)
-        step = self.field.photometric_step(rays, self.grid, self._photometric())
+        step = self.field.photometric_step(rays, self.grid, self._photometric(progress))
         self.grid.observe(step.points, step.sigmas, self.config.observe_rate)
         # A sample that is not trained on has cost about a quarter of one that is.
         candidates = len(step.points)
@@ -154,7 +154,7 @@ class Ngp(Method):
             "candidates": candidates,
         }
 
-    def _photometric(self) -> PhotometricSettings:
+    def _photometric(self, progress: Progress) -> PhotometricSettings:
         config = self.config
         return PhotometricSettings(
             levels=self.field.levels,
@@ -164,6 +164,7 @@ class Ngp(Method):
             least_weight=config.least_weight,
             largest_log_density=LARGEST_LOG_DENSITY,
             narrow=self.field.narrow,
+            position_shares=None if self.refinement is None else self.refinement.shares(progress),
         )
 
     def _follow_budget(self, rays: int, samples: int) -> None:

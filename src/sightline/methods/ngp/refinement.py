@@ -1,4 +1,4 @@
-"""What `ngp` learns of its training photos besides the scene: their colours and where they were taken from."""
+"""What `ngp` learns of its training photos besides the scene: their colours, and where they were taken."""
 
 import math
 from dataclasses import replace
@@ -70,6 +70,15 @@ class Refinement(nn.Module):
                 rays, origins=origins, directions=directions, features=spherical_harmonics(directions)
             )
 
+    def shares(self, progress: Progress) -> tuple[float, ...] | None:
+        """How much each level of the encoding moves poses: coarse ones first (Lin et al. 2021, eq. 14)."""
+        config, levels = self.config, self.config.levels
+        if self.turns is None or progress.fraction >= config.pose_fine:
+            return None
+        done = (progress.fraction - config.pose_from) / max(1e-9, config.pose_fine - config.pose_from)
+        joined = [min(max(done * levels - level + 1, 0.0), 1.0) for level in range(levels)]
+        return tuple((1 - math.cos(math.pi * part)) / 2 for part in joined)
+
     def penalty(self) -> Float[Tensor, ""]:
         """What is added to the loss: photos change colours no more than they have to.
 
@@ -97,7 +106,7 @@ class Refinement(nn.Module):
         """Correct the training photos' cameras, of the model frame."""
         if self.turns is None:
             return cameras
-        poses = correct_poses(cameras.c2w, self.turns.detach(), self.shifts.detach())
+        poses = correct_poses(cameras.c2w, self.turns.detach().cpu(), self.shifts.detach().cpu())
         return replace(cameras, c2w=poses)
 
     def optimisations(self) -> list[Optimisation]:
