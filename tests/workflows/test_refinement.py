@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import sightline
-from sightline.captures import open_capture
+from sightline.captures import Capture, open_capture
 from sightline.evaluation.tables import result_tables
 from sightline.foundation.errors import InputError
 from sightline.geometry import Cameras
@@ -51,7 +51,9 @@ def test_scores_with_a_fit_stand_beside_those_without(run) -> None:
 
 def test_refined_cameras_are_written_and_given_ones_kept(run, data: Path) -> None:
     document = json.loads((run.path / "refined_cameras.json").read_text())
-    given = open_capture(data).cameras[list(run.capture.splits["train"])]
+    capture = open_capture(data)
+    assert isinstance(capture, Capture)
+    given = capture.cameras[list(run.capture.splits["train"])]
     assert document["indices"] == list(run.capture.splits["train"])
     assert document["names"] == [run.capture.image_names[k] for k in document["indices"]]
     assert document["step"] == 16

@@ -144,6 +144,7 @@ def test_a_restored_method_corrects_the_same() -> None:
     train = list(capture.splits["train"])
     ours, theirs = (m.refined_cameras(capture.cameras[train]) for m in (method, other))
     assert ours is not None
+    assert theirs is not None
     assert torch.equal(ours.c2w, theirs.c2w)
     assert not torch.allclose(ours.c2w, capture.cameras.c2w[train], atol=1e-6)
     assert other.fitted == ("exposure",)

@@ -96,7 +96,7 @@ class Refinement(nn.Module):
     def settle(self) -> None:
         """Take out what all photos have in common: that is the scene's."""
         if self.gains is not None:
-            self.gains -= self.gains.mean(0)
+            self.gains.sub_(self.gains.mean(0))
         if self.turns is not None:
             turns, shifts = without_common_motion(self.turns, self.shifts, self.common, self.reach)
             self.turns.copy_(turns)
