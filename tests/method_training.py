@@ -23,10 +23,13 @@ class Training:
         self.capture, self.steps, self.done = capture, steps, 0
         self.method = self.method_class(config)
         prepared = self.method.prepare(capture)
-        self.optimisation: Optimisation = self.method.optimisers()[0]
+        self.optimisations: list[Optimisation] = self.method.optimisers()
+        self.optimisation = self.optimisations[0]
         self.generator = torch.Generator().manual_seed(seed)
         self.batches: Batches = self.method.batches(prepared, self.generator)
-        self._rates = [group["lr"] for group in self.optimisation.optimiser.param_groups]
+        self._rates = [
+            [group["lr"] for group in entry.optimiser.param_groups] for entry in self.optimisations
+        ]
         self.losses: list[float] = []
 
     def advance(self, count: int) -> "Training":
@@ -37,13 +40,15 @@ class Training:
 
     def _step(self) -> None:
         progress = Progress(self.done, self.done / self.steps)
-        optimiser = self.optimisation.optimiser
-        for group, rate in zip(optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = rate * self.optimisation.schedule(progress)
+        for entry, rates in zip(self.optimisations, self._rates, strict=True):
+            for group, rate in zip(entry.optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * entry.schedule(progress)
         losses = self.method(next(self.batches), progress)
-        optimiser.zero_grad()
+        for entry in self.optimisations:
+            entry.optimiser.zero_grad()
         losses["loss"].backward()
-        optimiser.step()
+        for entry in self.optimisations:
+            entry.optimiser.step()
         self.losses.append(losses["loss"].item())
         self.done += 1
         self.method.after_step(Progress(self.done, self.done / self.steps))
@@ -53,7 +58,7 @@ class Training:
         return deepcopy(
             (
                 self.method.state_dict(),
-                self.optimisation.optimiser.state_dict(),
+                [entry.optimiser.state_dict() for entry in self.optimisations],
                 self.method.training_state(),
                 self.batches.state_dict(),
                 self.generator.get_state(),
@@ -65,7 +70,8 @@ class Training:
     def restore(self, state: tuple[Any, ...]) -> None:
         weights, moments, training, batches, generator, random, self.done = state
         self.method.load_state_dict(weights)
-        self.optimisation.optimiser.load_state_dict(moments)
+        for entry, kept in zip(self.optimisations, moments, strict=True):
+            entry.optimiser.load_state_dict(kept)
         self.method.load_training_state(training)
         self.batches.load_state_dict(batches)
         self.generator.set_state(generator)

@@ -1,7 +1,7 @@
 """Evaluation of whatever predicts views: pictures are made, judged and written one at a time."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from sightline.captures import Capture
+from sightline.evaluation.fitting import predicting
 from sightline.evaluation.judging import Judge
 from sightline.evaluation.pictures import PictureWriter
 from sightline.evaluation.protocols import DEFAULT_PROTOCOL, get_protocol
@@ -38,6 +39,7 @@ def evaluate_scene(
     baselines: Mapping[str, Predict] | None = None,
     device: str = "cpu",
     facts: Mapping[str, Any] | None = None,
+    fitted: Sequence[str] = (),
     on_view: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Render the views of a split and compare them with the photos.
@@ -53,16 +55,19 @@ def evaluate_scene(
         baselines: trivial predictors (view index → picture), judged on the same views.
         device: where `render` works; the metrics are computed there too if it is a CUDA device.
         facts: further entries of metrics.json.
+        fitted: what is fitted to each photo, "exposure", for scores beside those without the fit.
         on_view: called after each view with the number of views done.
 
     Raises:
         InputError: no such split or protocol, a background that is no colour, a rendering of another size.
     """
+    predict, refit = predicting(render, capture, background, fitted)
     subject = Subject(
         capture=capture,
         indices=select_views(capture, split, every),
-        predict=lambda index: render(capture.cameras[index]).rgb,
+        predict=predict,
         baselines=baselines or {},
+        refit=refit,
     )
     return evaluate_subjects(
         [subject],
@@ -73,7 +78,7 @@ def evaluate_scene(
         protocol=protocol,
         background=background,
         device=device,
-        facts=facts,
+        facts={**(facts or {}), "fitted": list(fitted)} if fitted else facts,
         on_view=on_view,
     )
 

@@ -65,12 +65,15 @@ class Judge:
             baseline: self._compare(predict(index), truth, counted, f"{name} by the baseline {baseline}")
             for baseline, predict in subject.baselines.items()
         }
+        fitted = None
+        if subject.refit is not None:
+            fitted = self._compare(subject.refit(index, truth, counted), truth, counted, f"{name}, fitted")
         if self.writer:
             self.writer.add(place, prediction.float().numpy(), truth.numpy(), scores)
         if self.predictions is not None and subject.folder is not None:
             self.protocol.write_view(self.predictions / subject.folder, index, prediction)
         broken = int((~torch.isfinite(prediction)).any(-1).sum())
-        return ViewResult(index, name, scores, seconds, baselines, broken, subject.sources)
+        return ViewResult(index, name, scores, seconds, baselines, broken, subject.sources, fitted)
 
     def _compare(self, prediction: Tensor, truth: Tensor, counted: Tensor | None, name: str) -> Scores:
         if prediction.shape != truth.shape:

@@ -27,6 +27,8 @@ class ViewResult:
     """pixels of the prediction that were not finite"""
     sources: tuple[int, ...] | None = None
     """views that the object was shown by; None where the scene itself was learnt"""
+    fitted: Scores | None = None
+    """with what was fitted to this view; None where nothing is"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def write_results(
     """Write `per_view.csv`, then `metrics.json`, whose presence says that the evaluation is whole.
 
     The table has a row per view; infinite PSNR is `inf`, what is not defined is empty. `sources` is there
-    for methods that see an object from some of its views.
+    for methods that see an object from some of its views, `psnr_fitted` and so on where something is fitted.
     """
     with atomic_path(folder / "per_view.csv") as path, open(path, "w", encoding="utf-8", newline="") as file:
         _write_table(file, subjects, protocol)
@@ -69,9 +71,15 @@ def _write_table(stream: TextIO, subjects: Iterable[SubjectResult], protocol: Pr
             with_sources = view.sources is not None
             if not headed:
                 columns = ["object", *(["sources"] if with_sources else []), "index", "name"]
-                writer.writerow([*columns, *protocol.metrics, "seconds"])
+                more = [] if view.fitted is None else [f"{metric}_fitted" for metric in protocol.metrics]
+                writer.writerow([*columns, *protocol.metrics, *more, "seconds"])
                 headed = True
             shown = [" ".join(map(str, view.sources))] if view.sources is not None else []
-            values = ["" if view.scores[m] is None else view.scores[m] for m in protocol.metrics]
+            values = [
+                "" if scores[metric] is None else scores[metric]
+                for scores in (view.scores, view.fitted)
+                if scores is not None
+                for metric in protocol.metrics
+            ]
             row = [subject.name or "", *shown, view.index, view.name, *values, round(view.seconds, 4)]
             writer.writerow(row)

@@ -26,7 +26,7 @@ def comparison_table(evaluations: Sequence[Mapping[str, Any]], title: str = "") 
 
 def view_table(metrics: Mapping[str, Any], title: str = "") -> Table:
     """List the views of one evaluation, and their mean as `metrics.json` has it."""
-    more = _more(metrics)
+    more = _more(metrics) | _of_fitted(metrics)
     rows = [(view["name"], *_scores(view, more), view["seconds"]) for view in metrics["per_view"]]
     mean = ("mean", *_scores(metrics, more), metrics["seconds_per_view"])
     columns = (Column("view"), *_SCORES.values(), *more.values(), Column("s", 3))
@@ -54,6 +54,17 @@ def result_tables(metrics: Mapping[str, Any]) -> list[Table]:
 
 def _more(metrics: Mapping[str, Any]) -> dict[str, Column]:
     return {name: column for name, column in _MORE.items() if name in metrics}
+
+
+def _of_fitted(metrics: Mapping[str, Any]) -> dict[str, Column]:
+    """Columns of the scores with something fitted to the photos, named in their headings."""
+    what = ", ".join(metrics.get("fitted", ()))
+    columns = {f"{name}_fitted": column for name, column in _SCORES.items()}
+    return {
+        name: Column(f"{column.name}, {what} fitted", column.digits)
+        for name, column in columns.items()
+        if metrics.get(name) is not None
+    }
 
 
 def _scores(entry: Mapping[str, Any], more: Mapping[str, Column] | None = None) -> tuple[float | None, ...]:

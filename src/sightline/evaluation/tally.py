@@ -30,12 +30,16 @@ class Tally:
         self._objects: list[tuple[SubjectResult, int, Scores]] = []
         self._baselines: dict[str, list[Scores]] = {}
         self._listed: list[dict[str, Any]] | None = []
+        self._fitted: list[Scores] = []
 
     def add(self, subject: SubjectResult) -> Scores:
         """Count an object; gives its means. Its views are not kept."""
         means = self.protocol.average([view.scores for view in subject.views])
         for view in subject.views:
             self._count(subject, view)
+        fitted = [view.fitted for view in subject.views if view.fitted is not None]
+        if fitted:
+            self._fitted.append(self.protocol.average(fitted))
         for name, scores in subject_baselines(subject, self.protocol).items():
             self._baselines.setdefault(name, []).append(scores)
         self._objects.append(
@@ -65,6 +69,8 @@ class Tally:
             unavailable: baselines that could not be made → why.
         """
         found = self._explained()
+        if self._fitted:
+            found |= self._of_fitted(self.protocol.average(self._fitted))
         found["views"] = self.views
         found["per_view"] = self._listed
         if self._listed is None:
@@ -131,7 +137,9 @@ class Tally:
         entry |= {"index": view.index, "name": view.name}
         if view.sources is not None:
             entry["sources"] = list(view.sources)
-        entry |= {**self._shown(view.scores), "seconds": round(view.seconds, 4)}
+        entry |= self._shown(view.scores)
+        entry |= {} if view.fitted is None else self._of_fitted(view.fitted)
+        entry |= {"seconds": round(view.seconds, 4)}
         if math.inf in view.scores.values():
             entry["identical"] = True
         if view.broken_pixels:
@@ -143,6 +151,9 @@ class Tally:
         if math.inf in means.values():
             found["reason"] = "infinite: some of its pictures are identical to the truth"
         return found
+
+    def _of_fitted(self, scores: Scores) -> Scores:
+        return {f"{metric}_fitted": value for metric, value in self._shown(scores).items()}
 
     def _shown(self, scores: Scores) -> Scores:
         """The protocol's metrics, with None for what JSON cannot hold."""

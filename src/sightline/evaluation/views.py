@@ -16,6 +16,9 @@ from sightline.media.images import composite_over, parse_colour, to_float
 Predict = Callable[[int], Tensor]
 """view index → picture (height, width, 3) in [0, 1] on any device"""
 
+Refit = Callable[[int, Tensor, Tensor | None], Tensor]
+"""view index, truth, pixels that count → picture with what was fitted to this truth"""
+
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"|?*/\\\x00-\x1f]')
 
 
@@ -44,6 +47,8 @@ class Subject:
     """views that the object is shown by; None where the scene itself was learnt"""
     place: str | None = None
     """folder for its pictures; made of the name where not given"""
+    refit: Refit | None = None
+    """predicts views once more with something fitted to the truth; judged beside the plain prediction"""
 
     @property
     def folder(self) -> str | None:

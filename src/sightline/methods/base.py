@@ -302,6 +302,22 @@ class Method(nn.Module, ABC):
         return None
 
     @property
+    def fitted(self) -> tuple[str, ...]:
+        """What this run learnt of each training photo and a test photo has of its own: "exposure".
+
+        Evaluation fits it to each test photo, and alone that, for scores beside those without the fit.
+        """
+        return ()
+
+    def refined_cameras(self, cameras: Cameras) -> Cameras | None:
+        """Correct cameras as training did; None where it takes them as they are given.
+
+        Args:
+            cameras: of the training photos, in their order, as the data gives them.
+        """
+        return None
+
+    @property
     def derived_name(self) -> str | None:
         """Name of what rendering needs besides the weights and follows from them; None where nothing does."""
         return None

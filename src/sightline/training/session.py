@@ -15,6 +15,7 @@ from sightline.foundation.errors import inform, warn
 from sightline.media.colour import turbo
 from sightline.methods.base import Method
 from sightline.runs.record import RunProgress, device_facts, package_versions
+from sightline.runs.refined import write_refined_cameras
 from sightline.runs.run import Run
 from sightline.runs.settings import to_plain
 from sightline.runs.weights import apply_matching, apply_weights, read_weights
@@ -246,6 +247,8 @@ def _warn_of_few_steps(total: int, new: int, timings: dict[str, float]) -> None:
 
 def _conclude(loop: Loop, run: Run, capture: Any, ending: Ending, timings: dict[str, float]) -> None:
     """What follows the last step, outside the training time; the weights are already safe."""
+    if isinstance(capture, Capture) and capture.splits.get("train"):
+        write_refined_cameras(run, loop.method, capture)
     if ending == "finished":
         loop.conclude()
         if isinstance(capture, Capture):

@@ -31,6 +31,7 @@ from sightline.methods.registry import get_method_info
 from sightline.photos.pose_options import PoseOptions
 from sightline.photos.poses import FoundPoses
 from sightline.runs.history import History, read_history
+from sightline.runs.refined import refined_cameras
 from sightline.runs.run import Run
 from sightline.runs.settings import from_plain, refuse_unknown
 from sightline.workflows.evaluate import evaluate_run
@@ -126,6 +127,25 @@ class TrainedRun:
         colour = None if background is None else (background[0], background[1], background[2])
         render = self._load(sampler).renderer(colour, chunk)
         return [render(cameras[index]) for index in range(len(cameras))]
+
+    def refined_cameras(self) -> Cameras:
+        """Give the cameras of the training photos as training corrected them (`ngp --refine poses`).
+
+        Returns:
+            One for each of `capture.splits["train"]`, in the frame of the data, in which the given cameras of
+            other photos still hold.
+
+        Raises:
+            InputError: the run took the cameras as they were given.
+        """
+        found = refined_cameras(self._load().method, self.capture)
+        if found is None:
+            raise InputError(
+                "The run took its cameras as they were given",
+                where=self.path,
+                fix="Train it with refine='poses', or use capture.cameras",
+            )
+        return found
 
     def render_video(self, path: str = "orbit", **options: Any) -> Rendered:
         """Render along a path into a video or pictures; options are those of `render_run`."""

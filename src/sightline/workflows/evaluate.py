@@ -127,6 +127,7 @@ def evaluate_run(
             background=background,
             device=loaded.device,
             facts={"sampler": used} if used else None,
+            fitted=loaded.method.fitted,
             on_view=on_view,
         )
 

@@ -45,11 +45,17 @@ def cameras_around(
     return Cameras.create(poses, fx=1.4 * size, width=size, height=size)
 
 
-def ball_capture(count: int = 24, size: int = 48, surroundings: bool = False, held_out: int = 4) -> Capture:
-    """A textured ball: alone, with alpha, or before a painted sphere far behind it, without."""
+def ball_capture(
+    count: int = 24, size: int = 48, surroundings: bool = False, held_out: int = 4, waves: float = 3.0
+) -> Capture:
+    """A textured ball: alone, with alpha, or before a painted sphere far behind it, without.
+
+    Args:
+        waves: of its colours, radians over its radius.
+    """
     # Each part of the surroundings has to be in many views: they look from one side.
     cameras = cameras_around(count, size, cap=0.15 if surroundings else 1.0)
-    images = [_draw(cameras, view, surroundings) for view in range(count)]
+    images = [_draw(cameras, view, surroundings, waves) for view in range(count)]
     test = tuple(range(3, count, max(1, count // held_out)))
     train = tuple(view for view in range(count) if view not in test)
     return Capture(
@@ -62,14 +68,14 @@ def ball_capture(count: int = 24, size: int = 48, surroundings: bool = False, he
     )
 
 
-def _draw(cameras: Cameras, view: int, surroundings: bool) -> np.ndarray:
+def _draw(cameras: Cameras, view: int, surroundings: bool, waves: float) -> np.ndarray:
     height, width = int(cameras.height[view]), int(cameras.width[view])
     y, x = np.mgrid[: height * _SAMPLES, : width * _SAMPLES] + 0.5
     pixels = torch.from_numpy(np.stack([x.ravel(), y.ravel()], -1) / _SAMPLES)
     rays = cameras.rays(view, pixels)
     origins, directions = rays.origins.double().numpy(), rays.directions.double().numpy()
     hit, normals = _sphere(origins, directions, BALL_CENTRE, BALL_RADIUS, near=True)
-    colour = 0.5 + 0.4 * np.sin(3 * normals + np.array([0.0, 1.0, 2.0]))
+    colour = 0.5 + 0.4 * np.sin(waves * normals + np.array([0.0, 1.0, 2.0]))
     if surroundings:
         _, sky = _sphere(origins, directions, np.zeros(3), _FAR_RADIUS, near=False)
         colour = np.where(hit[:, None], colour, 0.5 + 0.3 * np.sin(2 * sky[:, [1, 2, 0]]))

@@ -41,7 +41,7 @@ def make_capture(channels: int = 3, masked: bool = False) -> Capture:
 
 def make_pool(capture: Capture, views: list[int], count: int = 3000, seed: int = 0) -> RayPool:
     generator = torch.Generator().manual_seed(seed)
-    return RayPool(capture, views, capture.cameras[views], generator, lambda: count)
+    return RayPool(capture, views, capture.cameras[views], generator, lambda: count, tell_views=True)
 
 
 def addresses(batch: RayBatch) -> torch.Tensor:
@@ -62,6 +62,8 @@ def test_rays_are_those_of_their_pixels(channels: int) -> None:
     torch.testing.assert_close(batch.origins, rays.origins)
     torch.testing.assert_close(batch.directions, rays.directions)
     assert set(view.tolist()) == {1, 3, 4}
+    assert batch.views is not None
+    assert torch.equal(torch.tensor([1, 3, 4])[batch.views], view)
     assert set(x.tolist()) == set(y.tolist()) == set(range(WIDTH))
     assert batch.colours.shape == (3000, channels)
     if channels == 4:

@@ -22,8 +22,8 @@ BLOCK = 128
 # Samples between asking for entries and reading them: the table doesn't fit into the second-level cache.
 AHEAD = 32
 
-_sum2, _add2, _fetch2 = make_vector_access(2, BLOCK)
-_sum4, _add4, _fetch4 = make_vector_access(4, BLOCK)
+_sum2, _add2, _fetch2, _slopes2 = make_vector_access(2, BLOCK)
+_sum4, _add4, _fetch4, _slopes4 = make_vector_access(4, BLOCK)
 
 _P1 = np.uint32(2654435761)
 _P2 = np.uint32(805459861)
@@ -182,53 +182,80 @@ def _scatter(positions, gradient, rows, cells, size, dense, first_row, vectors, 
     )
 
 
-@kernel(
-    "void(T[:,::1], T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[:,::1], int64,"
-    " int64)"
-)
-def _position_gradient(positions, table, gradient, cells, sizes, offsets, dense, out, start, stop):
+@inline
+def slope_range(
+    positions, table, gradient, cells, sizes, offsets, dense, shares, out, vectors, start, stop
+):  # fmt: skip
+    """Add the gradients to positions start … stop - 1, each level's times its share, to `out`.
+
+    Args:
+        gradient: (width, ·) gradients to the encoded features.
+        vectors: where the table is float32.
+    """
     features = table.shape[1]
     entries = np.empty((8, BLOCK), np.uint32)
     weights = np.empty((8, BLOCK), table.dtype)
-    zero, one = table.dtype.type(0), table.dtype.type(1)
-    for first in range(start, stop, BLOCK):
-        count = min(BLOCK, stop - first)
-        for level in range(len(cells)):
+    for level in range(len(cells)):
+        scale = table.dtype.type(cells[level]) * shares[level]
+        if scale == 0:
+            continue
+        rows = table[offsets[level] : offsets[level] + sizes[level]]
+        t, e, w = rows.ctypes.data, entries.ctypes.data, weights.ctypes.data
+        for first in range(start, stop, BLOCK):
+            count = min(BLOCK, stop - first)
             _corners(positions, cells[level], sizes[level], dense[level], first, count, entries, weights)
-            scale = table.dtype.type(cells[level])
-            last = np.int32(cells[level] - 1)
-            for k in range(count):
-                n = first + k
-                x = min(max(positions[n, 0], zero), one) * scale
-                y = min(max(positions[n, 1], zero), one) * scale
-                z = min(max(positions[n, 2], zero), one) * scale
-                fx = x - table.dtype.type(min(np.int32(x), last))
-                fy = y - table.dtype.type(min(np.int32(y), last))
-                fz = z - table.dtype.type(min(np.int32(z), last))
-                for feature in range(features):
-                    upstream = gradient[features * level + feature, n] * scale
-                    v = np.empty(8, table.dtype)
-                    for corner in range(8):
-                        v[corner] = table[offsets[level] + entries[corner, k], feature]
-                    gx, gy, gz = one - fx, one - fy, one - fz
-                    out[n, 0] += upstream * (
-                        gy * gz * (v[1] - v[0])
-                        + fy * gz * (v[3] - v[2])
-                        + gy * fz * (v[5] - v[4])
-                        + fy * fz * (v[7] - v[6])
+            if vectors and features == 4:
+                row0, row1 = gradient[4 * level], gradient[4 * level + 1]
+                row2, row3 = gradient[4 * level + 2], gradient[4 * level + 3]
+                for k in range(min(AHEAD, count)):
+                    _fetch4(t, e + 4 * k)
+                for k in range(count):
+                    _fetch4(t, e + 4 * min(k + AHEAD, count - 1))
+                    n = first + k
+                    upstream = (
+                        np.float32(row0[n]),
+                        np.float32(row1[n]),
+                        np.float32(row2[n]),
+                        np.float32(row3[n]),
                     )
-                    out[n, 1] += upstream * (
-                        gx * gz * (v[2] - v[0])
-                        + fx * gz * (v[3] - v[1])
-                        + gx * fz * (v[6] - v[4])
-                        + fx * fz * (v[7] - v[5])
-                    )
-                    out[n, 2] += upstream * (
-                        gx * gy * (v[4] - v[0])
-                        + fx * gy * (v[5] - v[1])
-                        + gx * fy * (v[6] - v[2])
-                        + fx * fy * (v[7] - v[3])
-                    )
+                    x, y, z = _slopes4(t, e + 4 * k, w + 4 * k, upstream)
+                    out[n, 0] += x * scale
+                    out[n, 1] += y * scale
+                    out[n, 2] += z * scale
+            elif vectors and features == 2:
+                row0, row1 = gradient[2 * level], gradient[2 * level + 1]
+                for k in range(min(AHEAD, count)):
+                    _fetch2(t, e + 4 * k)
+                for k in range(count):
+                    _fetch2(t, e + 4 * min(k + AHEAD, count - 1))
+                    n = first + k
+                    x, y, z = _slopes2(t, e + 4 * k, w + 4 * k, (np.float32(row0[n]), np.float32(row1[n])))
+                    out[n, 0] += x * scale
+                    out[n, 1] += y * scale
+                    out[n, 2] += z * scale
+            else:
+                for k in range(count):
+                    n = first + k
+                    for axis in range(3):
+                        step, slope = 1 << axis, table.dtype.type(0)
+                        for low in range(8):
+                            if low & step == 0:
+                                both = weights[low, k] + weights[low + step, k]
+                                for feature in range(features):
+                                    above = rows[entries[low + step, k], feature]
+                                    rise = above - rows[entries[low, k], feature]
+                                    slope += both * rise * gradient[features * level + feature, n]
+                        out[n, axis] += slope * scale
+
+
+@kernel(
+    "void(T[:,::1], T[:,::1], T[:,::1], int64[::1], int64[::1], int64[::1], boolean[::1], T[::1], T[:,::1],"
+    " boolean, int64, int64)"
+)
+def _position_gradient(
+    positions, table, gradient, cells, sizes, offsets, dense, shares, out, vectors, start, stop
+):  # fmt: skip
+    slope_range(positions, table, gradient, cells, sizes, offsets, dense, shares, out, vectors, start, stop)
 
 
 def layout(levels: HashLevels) -> tuple[np.ndarray, ...]:
@@ -283,7 +310,9 @@ def position_gradient(positions: Tensor, table: Tensor, gradient: Tensor, levels
         rows,
         gradient.detach().numpy(),
         *layout(levels),
+        np.ones(levels.levels, rows.dtype),
         out.numpy(),
+        rows.dtype == np.float32,
         multiple=BLOCK,
     )
     # Clamping hides what lies outside.

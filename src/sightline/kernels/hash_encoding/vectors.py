@@ -1,4 +1,4 @@
-"""Reading and adding to table entries of two or four float32 features at once, as LLVM code.
+"""Reading, adding to and differencing table entries of two or four float32 features at once, as LLVM code.
 
 An entry's features lie next to each other, so one vector load brings them all and one fused multiply-add
 weighs them: half or a quarter of the instructions of a loop over features, which LLVM does not merge because
@@ -89,6 +89,45 @@ def _make_scatter(features: int, stride: int):
     return scatter
 
 
+def _make_slopes(features: int, stride: int):
+    @intrinsic
+    def slopes(typing, rows, entries, weights, gradient):
+        """Slopes along x, y and z, within a cell of side 1, of the interpolated entries times `gradient`.
+
+        Along an axis, corners are taken in pairs; a pair's weight is the sum of its two corners' weights.
+        """
+        signature = types.UniTuple(types.float32, 3)(
+            types.int64, types.int64, types.int64, types.UniTuple(types.float32, features)
+        )
+
+        def generate(context, builder, signature, arguments):
+            table, entry_at, weight_at, parts = arguments
+            values, lanes = [], []
+            for corner in range(_CORNERS):
+                pointer, weight = _corner(builder, entry_at, weight_at, corner, stride, features, table)
+                value = builder.load(pointer)
+                value.align = 4
+                values.append(value)
+                lanes.append(weight)
+            found = []
+            for step in (1, 2, 4):
+                total = ir.Constant(values[0].type, [0.0] * features)
+                for low in (corner for corner in range(_CORNERS) if not corner & step):
+                    difference = builder.fsub(values[low + step], values[low])
+                    both = builder.fadd(lanes[low], lanes[low + step])
+                    total = _multiply_add(builder, difference, both, total)
+                slope = ir.Constant(_F32, 0.0)
+                for k in range(features):
+                    part = builder.extract_element(total, ir.Constant(_I32, k))
+                    slope = builder.fadd(slope, builder.fmul(part, builder.extract_value(parts, k)))
+                found.append(slope)
+            return context.make_tuple(builder, signature.return_type, found)
+
+        return signature, generate
+
+    return slopes
+
+
 def _make_prefetch(features: int, stride: int):
     @intrinsic
     def prefetch(typing, rows, entries):
@@ -117,5 +156,6 @@ def _make_prefetch(features: int, stride: int):
 
 
 def make_vector_access(features: int, stride: int):
-    """Make the functions `weighted_sum`, `scatter` and `prefetch` for a number of features (2 or 4)."""
-    return tuple(make(features, stride) for make in (_make_weighted_sum, _make_scatter, _make_prefetch))
+    """Make `weighted_sum`, `scatter`, `prefetch` and `slopes` for a number of features (2 or 4)."""
+    makers = (_make_weighted_sum, _make_scatter, _make_prefetch, _make_slopes)
+    return tuple(make(features, stride) for make in makers)

@@ -41,6 +41,30 @@ def to_cube(x, y, z, contracted):
 
 
 @inline
+def from_cube_gradient(x, y, z, gx, gy, gz, contracted):
+    """Gradient to a point of the model frame, of one to its point in the unit cube; see `to_cube`."""
+    one, half, quarter = np.float32(1), np.float32(0.5), np.float32(0.25)
+    if not contracted:
+        return gx * half, gy * half, gz * half
+    ax, ay, az = abs(x), abs(y), abs(z)
+    norm = max(ax, max(ay, az))
+    if norm > one:
+        inverse = one / norm
+        # The largest coordinate k becomes ±(2 - 1/|k|), the others are divided by |k|.
+        square = inverse * inverse
+        if ax >= norm:
+            across = (gy * y + gz * z) * square
+            gx, gy, gz = gx * square - (across if x > 0 else -across), gy * inverse, gz * inverse
+        elif ay >= norm:
+            across = (gx * x + gz * z) * square
+            gx, gy, gz = gx * inverse, gy * square - (across if y > 0 else -across), gz * inverse
+        else:
+            across = (gx * x + gy * y) * square
+            gx, gy, gz = gx * inverse, gy * inverse, gz * square - (across if z > 0 else -across)
+    return gx * quarter, gy * quarter, gz * quarter
+
+
+@inline
 def _slab(o, d, reach):
     """Distances at which a ray enters and leaves a slab, and the inverse of its direction."""
     safe = d if abs(d) >= np.float32(1e-12) else np.float32(1e-12)

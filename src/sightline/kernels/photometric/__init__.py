@@ -46,14 +46,16 @@ def photometric_step(
         settings: see `PhotometricSettings`.
 
     Returns:
-        The loss, differentiable once in `table` and the weights, and the samples' densities.
+        The loss, differentiable once in `table`, the weights and what of the rays requires a gradient
+        (`PhotometricStep.loss`), and the samples' densities.
     """
     if not use_compiled(table) or table.dtype != torch.float32:
         return composed.step(table, density, colour, rays, opacity, coarse, marks, settings)
     from sightline.kernels.photometric import cpu
 
     work = cpu.run_parts(table, density, colour, rays, opacity, coarse, marks, settings)
-    loss = _Photometric.apply(work, table, *density, *colour)
+    extra = (rays.transforms, rays.origins, rays.directions, rays.features) if work.refined else ()
+    loss = _Photometric.apply(work, table, *extra, *density, *colour)
     return PhotometricStep(loss, work.samples, *work.placed())
 
 
@@ -61,7 +63,7 @@ class _Photometric(torch.autograd.Function):
     """Hands the gradients, which are there already, on to autograd."""
 
     @staticmethod
-    def forward(ctx, work: Any, table: Tensor, *weights: Tensor) -> Tensor:
+    def forward(ctx, work: Any, table: Tensor, *others: Tensor | None) -> Tensor:
         ctx.work = work
         return table.new_tensor(work.loss)
 
@@ -70,7 +72,9 @@ class _Photometric(torch.autograd.Function):
     def backward(ctx, *gradients: Tensor) -> Any:
         factor = float(gradients[0])
         to_table, to_weights = ctx.work.table_gradient(), ctx.work.weight_gradients()
+        extra = ctx.work.refined.gradients() if ctx.work.refined else ()
         if factor != 1:
-            for gradient in (to_table, *to_weights):
-                gradient.mul_(factor)
-        return None, to_table, *to_weights
+            for gradient in (to_table, *extra, *to_weights):
+                if gradient is not None:
+                    gradient.mul_(factor)
+        return None, to_table, *extra, *to_weights

@@ -8,8 +8,9 @@ from torch import Tensor
 from sightline.kernels.compositing import composite
 from sightline.kernels.first_order import first_order
 from sightline.kernels.hash_encoding import encode
-from sightline.kernels.marching import locate
+from sightline.kernels.marching import contract, locate
 from sightline.kernels.mlp import perceptron
+from sightline.kernels.packed import Samples
 from sightline.kernels.photometric.problem import PhotometricRays, PhotometricSettings, PhotometricStep
 from sightline.kernels.sampling import sample
 from sightline.kernels.visibility import drop_invisible
@@ -54,9 +55,39 @@ def step(
         first = perceptron(encode(points, table, settings.levels), density, narrow=narrow)[:, 0]
         sigmas = truncated_exp(first, largest)
         visible, kept = drop_invisible(samples, sigmas, settings.least_weight)
-    features = perceptron(encode(points[kept], table, settings.levels), density, narrow=narrow)
-    raw = perceptron(features, colour, rays.features, visible.ray_indices, narrow=narrow)
+    if rays.move:
+        encoded = _encode_moving(table, rays, visible, settings)
+    else:
+        encoded = encode(points[kept], table, settings.levels)
+    features = perceptron(encoded, density, narrow=narrow)
+    if rays.move:
+        # Shared inputs count as constants.
+        inputs = torch.cat([features, rays.features[visible.ray_indices]], -1)
+        raw = perceptron(inputs, colour, narrow=narrow)
+    else:
+        raw = perceptron(features, colour, rays.features, visible.ray_indices, narrow=narrow)
     found = truncated_exp(features[:, 0], largest)
     result = composite(found, torch.sigmoid(raw), visible)
-    rgb = result.colour + (1 - result.opacity[:, None]) * rays.behind
+    seen = result.colour
+    if rays.transforms is not None:
+        assert rays.views is not None
+        matter = torch.cat([seen, result.opacity[:, None]], -1)
+        seen = (rays.transforms[rays.views] @ matter[:, :, None])[:, :, 0]
+    rgb = seen + (1 - result.opacity[:, None]) * rays.behind
     return PhotometricStep((rgb - rays.target).square().mean(), len(visible), points, sigmas)
+
+
+def _encode_moving(
+    table: Tensor, rays: PhotometricRays, samples: Samples, settings: PhotometricSettings
+) -> Tensor:
+    """Encode samples at constant distances of rays that may move."""
+    index = samples.ray_indices
+    points = rays.origins[index] + samples.distances[:, None] * rays.directions[index]
+    points = contract(points, settings.marching.contracted)
+    if settings.position_shares is None:
+        return encode(points, table, settings.levels)
+    shares = points.new_tensor(settings.position_shares).repeat_interleave(settings.levels.features)
+    still = encode(points.detach(), table, settings.levels)
+    moving = encode(points, table.detach(), settings.levels)
+    # The value of the first alone, the gradient to the positions by the share of each level.
+    return still + shares * (moving - moving.detach())

@@ -17,6 +17,7 @@ from sightline.kernels.marching.cpu import grid_arrays, march_numbers
 from sightline.kernels.mlp import uses_bfloat16
 from sightline.kernels.mlp.blocks import split_gradient
 from sightline.kernels.photometric.problem import PhotometricRays, PhotometricSettings
+from sightline.kernels.photometric.refined import RefinedWork, refined_kernel
 from sightline.kernels.sampling.cpu import sampler_numbers
 
 # Parts of a step. Their number fixes the order in which sums are taken, so it doesn't follow the threads.
@@ -58,6 +59,8 @@ class Work:
     facts: np.ndarray
     """(parts, 3) sum of squared errors, samples, samples that are kept"""
     rays: int
+    refined: RefinedWork | None = None
+    """what is left of photos' colours and of rays that may move"""
 
     @property
     def loss(self) -> float:
@@ -133,6 +136,9 @@ def run_parts(
 ) -> Work:
     """Do everything up to the encoded features' gradients; see `photometric_step`."""
     function, backend = _backend(settings.narrow)
+    refined = RefinedWork.of(rays, settings) if rays.refined else None
+    if refined is not None:
+        function = refined_kernel(settings.narrow).compiled()
     networks = [backend.pack([weight.detach() for weight in weights]) for weights in (density, colour)]
     columns = (rays.origins, rays.directions, rays.features, rays.target, rays.behind)
     count = len(rays.origins)
@@ -146,8 +152,9 @@ def run_parts(
         np.empty((parts, capacity), np.float32), np.empty((parts, width, capacity), np.float32),
         (np.zeros((parts, _size(networks[0][2])), np.float32),
          np.zeros((parts, _size(networks[1][2])), np.float32)),
-        np.zeros((parts, 3)), count,
+        np.zeros((parts, 3)), count, refined,
     )  # fmt: skip
+    more = () if refined is None else (refined.arguments(),)
     counts = np.empty(count, np.int64)
     fixed = (
         tuple(column.detach().float().contiguous().numpy() for column in columns),
@@ -164,7 +171,7 @@ def run_parts(
     def task(part: int, a: int, b: int) -> None:
         function(
             *fixed, work.gradients[part], work.points[part], work.kept_points[part], work.sigmas[part],
-            work.to_weights[0][part], work.to_weights[1][part], counts, work.facts[part], a, b,
+            work.to_weights[0][part], work.to_weights[1][part], counts, work.facts[part], a, b, *more,
         )  # fmt: skip
 
     parallel.run([lambda k=k, a=a, b=b: task(k, a, b) for k, (a, b) in enumerate(ranges)])

@@ -23,6 +23,21 @@ class PhotometricRays:
     """(rays, 3) colour that the ray ought to have"""
     behind: Tensor
     """(rays, 3) colour that shows where light passes the scene; zeros where nothing does"""
+    views: Tensor | None = None
+    """(rays,) int64 rows of `transforms`, where there are some"""
+    transforms: Tensor | None = None
+    """(photos, 3, 4) how each photo changes what is seen of matter: its colour c and opacity a become
+    T (c, a). What shows behind is left as it is. None changes nothing."""
+
+    @property
+    def refined(self) -> bool:
+        """Whether photos change colours, or gradients to the rays are wanted."""
+        return self.transforms is not None or self.move
+
+    @property
+    def move(self) -> bool:
+        """Whether gradients to origins, directions and features are wanted."""
+        return any(column.requires_grad for column in (self.origins, self.directions, self.features))
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,8 @@ class PhotometricSettings:
     """densities are exp(x) with x clamped to ± this; the gradient passes as if it were not"""
     narrow: bool
     """factors of the networks may be rounded to bfloat16, see `sightline.kernels.mlp.perceptron`"""
+    position_shares: tuple[float, ...] | None = None
+    """parts of the gradient to positions that each level of the encoding passes on; all of it where None"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +64,8 @@ class PhotometricStep:
     """The loss and what was met on the way to it."""
 
     loss: Tensor
-    """() mean squared error over rays and channels; differentiable in table and weights"""
+    """() mean squared error over rays and channels; differentiable in table, weights, the photos' transforms
+    and, through the positions and features of samples whose distances are constant, in the rays"""
     samples: int
     """samples that were trained on"""
     points: Tensor

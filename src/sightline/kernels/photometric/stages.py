@@ -11,6 +11,12 @@ from sightline.kernels.compiling import inline
 from sightline.kernels.hash_encoding.cpu import encode_range
 from sightline.kernels.marching.cpu import to_cube
 from sightline.kernels.mlp.walks import walk_backward, walk_forward
+from sightline.kernels.photometric.refining import (
+    add_feature_gradients,
+    add_ray_gradients,
+    compare_adjusted,
+    widen,
+)
 from sightline.kernels.sampling.cpu import sample_rays
 
 
@@ -69,13 +75,14 @@ def keep_values(values, chosen, kept):
 
 
 @inline
-def compare(sigmas, raw, lengths, counts, first, last, target, behind, scale, to_logarithm):
+def compare(sigmas, raw, lengths, counts, first, last, target, behind, scale, to_logarithm, refined):
     """Composite the rays and compare them; raw colours become the gradients to them.
 
     Args:
         raw: (3, ·) outputs of the colour network before the sigmoid.
         scale: gradient of the loss to a colour, per unit of its error.
         to_logarithm: gets the gradient to the densities' logarithms.
+        refined: None, or what `run_part` says of it.
 
     Gives the sum of the squared errors.
     """
@@ -98,13 +105,17 @@ def compare(sigmas, raw, lengths, counts, first, last, target, behind, scale, to
             r += w * red[n]
             g += w * green[n]
             b += w * blue[n]
-        r += light * behind[ray, 0] - target[ray, 0]
-        g += light * behind[ray, 1] - target[ray, 1]
-        b += light * behind[ray, 2] - target[ray, 2]
-        loss += np.float64(r * r + g * g + b * b)
-        r, g, b = r * scale, g * scale, b * scale
-        # The light that passes all samples is what the last one lets through: it shows what is behind.
-        hidden = r * behind[ray, 0] + g * behind[ray, 1] + b * behind[ray, 2]
+        if refined is None:
+            r += light * behind[ray, 0] - target[ray, 0]
+            g += light * behind[ray, 1] - target[ray, 1]
+            b += light * behind[ray, 2] - target[ray, 2]
+            loss += np.float64(r * r + g * g + b * b)
+            r, g, b = r * scale, g * scale, b * scale
+            # The light that passes all samples is what the last one lets through: it shows what is behind.
+            hidden = r * behind[ray, 0] + g * behind[ray, 1] + b * behind[ray, 2]
+        else:
+            r, g, b, hidden, error = compare_adjusted(refined, ray, r, g, b, light, target, behind, scale)
+            loss += error
         rest = light * hidden
         for back in range(end - begin):
             n = end - 1 - back
@@ -122,7 +133,7 @@ def compare(sigmas, raw, lengths, counts, first, last, target, behind, scale, to
 @inline
 def run_part(
     rays, grid, march, sampling, table, levels, density, colour, limits, scale,
-    work, points, kept_points, sigmas, to_density, to_colour, counts, facts, first, last,
+    work, points, kept_points, sigmas, to_density, to_colour, counts, facts, first, last, refined=None,
 ):  # fmt: skip
     """Do a whole step on rays first … last - 1.
 
@@ -138,6 +149,8 @@ def run_part(
         to_density, to_colour: gradients to the packed matrices, added to.
         counts: (all rays,) gets the samples that are kept.
         facts: (3,) gets the sum of squared errors, the number of all samples and of those that are kept.
+        refined: None, or how photos change colours, and what gets the gradients to that and to the rays: see
+            `refining.REFINED`. Where it is None, none of it is compiled.
     """
     origins, directions, features_of_rays, target, behind = rays
     capacity = work.shape[1]
@@ -156,48 +169,57 @@ def run_part(
     walk_forward(work, nothing, indices, density[0], density[2], features, 0, total)
     find_densities(features, limits[1], sigmas, total)
     kept = choose_visible(lengths, sigmas, limits[0], counts, first, last, chosen)
+    if refined is None:
+        # Distances have served.
+        kept_sigmas, to_logarithm = distances, np.empty(capacity, np.float32)
+    else:
+        keep_values(distances, chosen, kept)
+        kept_sigmas, to_logarithm = np.empty(capacity, np.float32), np.empty(capacity, np.float32)
     for n in range(kept):
         source = chosen[n]
-        distances[n] = sigmas[source]
+        kept_sigmas[n] = sigmas[source]
         kept_points[n, 0] = points[source, 0]
         kept_points[n, 1] = points[source, 1]
         kept_points[n, 2] = points[source, 2]
-    # Distances have served.
-    kept_sigmas, to_logarithm = distances, np.empty(capacity, np.float32)
     keep_rows(work, chosen, kept)
     keep_rows(features, chosen, kept)
     keep_values(lengths, chosen, kept)
     keep_values(indices, chosen, kept)
     raw = np.empty((3, capacity), np.float32)
     walk_forward(features, features_of_rays, indices, colour[0], colour[2], raw, 0, kept)
-    facts[0] = compare(kept_sigmas, raw, lengths, counts, first, last, target, behind, scale, to_logarithm)
-    facts[1], facts[2] = total, kept
-    walk_backward(
-        features,
-        features_of_rays,
-        indices,
-        colour[0],
-        colour[2],
-        colour[1],
-        raw,
-        features,
-        to_colour,
-        0,
-        kept,
+    facts[0] = compare(
+        kept_sigmas, raw, lengths, counts, first, last, target, behind, scale, to_logarithm, refined
     )
+    facts[1], facts[2] = total, kept
+    if refined is None:
+        walk_backward(
+            features, features_of_rays, indices, colour[0], colour[2], colour[1], raw, features, to_colour,
+            0, kept,
+        )  # fmt: skip
+    else:
+        wide = widen(refined, features, features_of_rays, indices, kept)
+        shared = features_of_rays if wide.shape[0] == features.shape[0] else nothing
+        walk_backward(wide, shared, indices, colour[0], colour[2], colour[1], raw, wide, to_colour, 0, kept)
+        features = wide[: features.shape[0]]
+        add_feature_gradients(refined, wide, features.shape[0], indices, kept)
     row = features[0]
     for n in range(kept):
         row[n] += to_logarithm[n]
     walk_backward(
         work, nothing, indices, density[0], density[2], density[1], features, work, to_density, 0, kept
     )
+    if refined is not None:
+        add_ray_gradients(
+            refined, origins, directions, march[0], kept_points, table, work, levels, indices, distances, kept
+        )
 
 
-def make_signature(packed: str) -> str:
+def make_signature(packed: str, refined: str = "") -> str:
     """Signature of a kernel that calls `run_part` with all of its arguments.
 
     Args:
         packed: type of the numbers in packed matrices.
+        refined: type of the last argument, where the kernel has it.
     """
     vector, matrix, cube = "float32[::1]", "float32[:,::1]", "float32[:,:,::1]"
     network = f"Tuple(({packed}[::1], {packed}[::1], int64[::1]))"
@@ -207,5 +229,5 @@ def make_signature(packed: str) -> str:
         " Tuple((int64, int64, float32, boolean, uint32)),"
         f" {matrix}, Tuple((int64[::1], int64[::1], int64[::1], boolean[::1])), {network}, {network},"
         f" UniTuple(float32, 2), float32, {matrix}, {matrix}, {matrix}, {vector}, {vector}, {vector},"
-        " int64[::1], float64[::1], int64, int64)"
+        f" int64[::1], float64[::1], int64, int64{refined and ', '}{refined})"
     )

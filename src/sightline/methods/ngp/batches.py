@@ -33,6 +33,8 @@ class RayBatch:
     """(rays, 3 or 4) in [0, 1]; the fourth is opacity, colours are straight"""
     backgrounds: Tensor
     """(rays, 3) random colour to put images with alpha on"""
+    views: Tensor | None = None
+    """(rays,) positions of the photos among the training views, where they are asked for"""
 
 
 class RayPool:
@@ -44,6 +46,7 @@ class RayPool:
         cameras: their cameras in the model frame.
         generator: where all randomness comes from; batches are on its device.
         count: says how many rays the next batch shall have.
+        tell_views: whether batches say which photo each ray is of.
     """
 
     def __init__(
@@ -53,9 +56,11 @@ class RayPool:
         cameras: Cameras,
         generator: torch.Generator,
         count: Callable[[], int],
+        tell_views: bool = False,
     ):
         self.capture, self.views, self.cameras = capture, views, cameras
         self.generator, self.count = generator, count
+        self.tell_views = tell_views
         self.sizes = torch.stack([cameras.width, cameras.height], -1).cpu()
         self._resident = self._choose_resident()
         self._pixels = _Pixels(capture, views, self.sizes)
@@ -118,6 +123,7 @@ class RayPool:
         colours, keep = self._pixels.colours.index_select(0, drawn), self._pixels.usable
         rays = self.cameras.rays(view, pixel.double() + 0.5)
         columns = (rays.origins, rays.directions, colours.float() / 255, backgrounds.cpu())
+        columns = (*columns, view) if self.tell_views else columns
         if keep is not None:
             keep = keep[drawn]
             if not keep.any():

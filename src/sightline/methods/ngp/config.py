@@ -8,6 +8,8 @@ from sightline.foundation.errors import InputError
 from sightline.methods.registry import MethodInfo
 
 # Smallest and largest values of numbers; others are at least 1 where they are whole and at least 0 where not.
+REFINABLE = ("exposure", "poses")
+"""what can be learnt of photos besides the scene"""
 _LIMITS: dict[str, tuple[float, float]] = {
     "log2_entries": (1, 24),
     "finest": (1, 1 << 16),
@@ -22,6 +24,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "decay_from": (0, 1),
     "refresh_rate": (0, 1),
     "observe_rate": (0, 1),
+    "pose_from": (0, 1),
+    "pose_fine": (0, 1),
 }
 
 
@@ -93,6 +97,22 @@ class NgpConfig:
     """how far a cell moves towards what is found at a look"""
     observe_rate: float = 0.1
     """how far a cell moves towards what a training sample finds in it"""
+    refine: str = ""
+    """learn of every training photo besides the scene, with commas: exposure (a gain of each colour channel),
+    poses (where it was taken from); nothing where empty"""
+    exposure_rate: float = 5e-3
+    """learning rate of the photos' gains, which are about 1"""
+    exposure_weight: float = 1e-3
+    """how much the squared distance of a photo's gains from 1 counts beside the squared error"""
+    pose_rate: float = 1e-3
+    """learning rate of the photos' turns, in radians; that of their shifts is this times the cameras' median
+    distance from the middle of the box"""
+    pose_from: float = 0.1
+    """part of the training after which poses begin to move: before, there is nothing to align them with"""
+    pose_fine: float = 0.5
+    """part of the training until which finer and finer levels join in what moves poses, coarse ones first"""
+    pose_every: int = 4
+    """poses move in every so many-th step"""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no field can be made of."""
@@ -105,12 +125,29 @@ class NgpConfig:
                 bounds = f"{least} or more" if most == math.inf else f"from {least} to {most}"
                 flag = "--" + field.name.replace("_", "-")
                 raise InputError(f"{value} is no possible value", where=flag, fix=f"Give {bounds}")
+        unknown = [name for name in self.refined if name not in REFINABLE]
+        if unknown:
+            raise InputError(
+                f"There is no {unknown[0]!r} to refine",
+                where="--refine",
+                fix=f"Give one or more of {', '.join(REFINABLE)}, with commas",
+            )
         if self.finest < self.coarsest:
             raise InputError(
                 f"The finest level has fewer cells ({self.finest}) than the coarsest ({self.coarsest})",
                 where="--finest",
                 fix="Give at least as many",
             )
+
+    def falling(self, fraction: float) -> float:
+        """What is left of learning rates when a part of the training is over: they fall exponentially."""
+        late = (fraction - self.decay_from) / max(1e-9, 1 - self.decay_from)
+        return math.exp(math.log(self.final_rate) * min(max(late, 0.0), 1.0))
+
+    @property
+    def refined(self) -> tuple[str, ...]:
+        """What is learnt of photos besides the scene."""
+        return tuple(name.strip() for name in self.refine.split(",") if name.strip())
 
 
 INFO = MethodInfo(

@@ -1,6 +1,5 @@
 """`ngp`: a hash-grid radiance field with an opacity grid that guides sampling (Müller et al. 2022)."""
 
-import math
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +12,7 @@ from sightline.geometry import Cameras
 from sightline.kernels.marching import MarchSettings
 from sightline.kernels.parallel import torch_on_one_thread
 from sightline.kernels.photometric import PhotometricRays, PhotometricSettings
+from sightline.kernels.photometric.refined import compile_refined
 from sightline.kernels.warm import compile_all
 from sightline.methods.base import Method, Optimisation, Progress, Rendering, Scene
 from sightline.methods.ngp.batches import RayBatch, RayPool
@@ -20,6 +20,7 @@ from sightline.methods.ngp.config import NgpConfig
 from sightline.methods.ngp.field import LARGEST_LOG_DENSITY, HashField
 from sightline.methods.ngp.frame import Frame, find_frame
 from sightline.methods.ngp.optimiser import HashAdam
+from sightline.methods.ngp.refinement import Refinement
 from sightline.methods.ngp.scene import NgpScene
 from sightline.networks.encodings import spherical_harmonics
 from sightline.rendering.opacity_grid import OpacityGrid
@@ -51,6 +52,7 @@ class Ngp(Method):
         self.rays_per_step = _FIRST_RAYS
         self._processes = 1
         self._has_background = True
+        self.refinement: Refinement | None = None
 
     @property
     def frame(self) -> Frame:
@@ -68,6 +70,8 @@ class Ngp(Method):
         """Compile the CPU kernels or load them from disk; settle how memory is reused."""
         keep_freed_memory()
         compile_all()
+        if self.config.refined:
+            compile_refined(self.field.narrow)
 
     def prepare(self, data: Capture | Collection) -> Capture:
         """Find the model frame; see `find_frame`."""
@@ -83,6 +87,10 @@ class Ngp(Method):
             )
         self._set_frame(find_frame(data, self.config.scene))
         self._has_background = data.images.channels == 4
+        if self.config.refined:
+            views = list(data.splits["train"])
+            cameras = data.cameras[views].transformed(self.frame.to_model)
+            self.refinement = Refinement(self.config, len(views), cameras)
         return data
 
     def _set_frame(self, frame: Frame) -> None:
@@ -100,7 +108,9 @@ class Ngp(Method):
         self._processes = world
         views = list(prepared.splits["train"])
         cameras = prepared.cameras[views].transformed(self.frame.to_model)
-        return RayPool(prepared, views, cameras, generator, lambda: self.rays_per_step)
+        return RayPool(
+            prepared, views, cameras, generator, lambda: self.rays_per_step, self.refinement is not None
+        )
 
     def _marching(self) -> MarchSettings:
         config = self.config
@@ -129,20 +139,22 @@ class Ngp(Method):
                 target = torch.lerp(behind, target[:, :3], target[:, 3:])
             features = spherical_harmonics(batch.directions)
             rays = PhotometricRays(batch.origins, batch.directions, features, target, behind)
-        step = self.field.photometric_step(rays, self.grid, self._photometric())
+        if self.refinement is not None and batch.views is not None:
+            rays = self.refinement.turn(rays, batch.views, progress)
+        step = self.field.photometric_step(rays, self.grid, self._photometric(progress))
         self.grid.observe(step.points, step.sigmas, self.config.observe_rate)
         # A sample that is not trained on has cost about a quarter of one that is.
         candidates = len(step.points)
         self._follow_budget(len(batch.origins), step.samples + (candidates - step.samples) // 4)
         return {
-            "loss": step.loss,
+            "loss": step.loss if self.refinement is None else step.loss + self.refinement.penalty(),
             "psnr": -10 * torch.log10(step.loss.detach()),
             "rays": len(batch.origins),
             "samples": step.samples,
             "candidates": candidates,
         }
 
-    def _photometric(self) -> PhotometricSettings:
+    def _photometric(self, progress: Progress) -> PhotometricSettings:
         config = self.config
         return PhotometricSettings(
             levels=self.field.levels,
@@ -152,6 +164,7 @@ class Ngp(Method):
             least_weight=config.least_weight,
             largest_log_density=LARGEST_LOG_DENSITY,
             narrow=self.field.narrow,
+            position_shares=None if self.refinement is None else self.refinement.shares(progress),
         )
 
     def _follow_budget(self, rays: int, samples: int) -> None:
@@ -164,6 +177,8 @@ class Ngp(Method):
 
     def after_step(self, progress: Progress) -> bool:
         """Look at some of the grid's cells now and then, at all of them while the scene takes shape."""
+        if self.refinement is not None:
+            self.refinement.settle()
         step, every = progress.step, self.config.refresh_every
         if step % every:
             return False
@@ -188,11 +203,11 @@ class Ngp(Method):
         )
 
         def schedule(progress: Progress) -> float:
-            late = (progress.fraction - config.decay_from) / max(1e-9, 1 - config.decay_from)
             warm = min(1.0, (progress.step + 1) / _WARM_STEPS)
-            return warm * math.exp(math.log(config.final_rate) * min(max(late, 0.0), 1.0))
+            return warm * config.falling(progress.fraction)
 
-        return [Optimisation(optimiser, schedule)]
+        refined = [] if self.refinement is None else self.refinement.optimisations()
+        return [Optimisation(optimiser, schedule), *refined]
 
     def encode(self, views: Capture | None = None) -> Scene:
         """The trained scene; `views` are not needed."""
@@ -212,14 +227,29 @@ class Ngp(Method):
         with torch_on_one_thread():
             return scene.render(camera, background, chunk)
 
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """The exposure of photos, where it is learnt."""
+        return tuple(name for name in self.config.refined if name == "exposure")
+
     def state(self) -> dict[str, Any]:
         """The model frame, and whether something was behind the scene."""
-        return {"frame": self.frame.to_json(), "has_background": self._has_background}
+        found = {"frame": self.frame.to_json(), "has_background": self._has_background}
+        return found if self.refinement is None else {**found, "photos": self.refinement.photos}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave."""
         self._set_frame(Frame.from_json(state["frame"]))
         self._has_background = bool(state.get("has_background", True))
+        if self.config.refined:
+            self.refinement = Refinement(self.config, int(state["photos"]))
+
+    def refined_cameras(self, cameras: Cameras) -> Cameras | None:
+        """Correct the training photos' cameras, where poses are learnt; see `Method.refined_cameras`."""
+        if self.refinement is None or "poses" not in self.config.refined:
+            return None
+        to_model = self.frame.to_model
+        return self.refinement.correct(cameras.transformed(to_model)).transformed(to_model.inverse())
 
     def training_state(self) -> dict[str, Any]:
         """How many rays the next step has."""
