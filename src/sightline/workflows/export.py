@@ -56,7 +56,7 @@ def export_run(
     split: str = "test",
     sources: str | None = None,
 ) -> ExportResult:
-    """Make a mesh, points, a volume or a portable scene of a run.
+    """Make a mesh, points, a volume, a portable scene or a web page of a run.
 
     Args:
         run: the run, its folder, or a portable scene.
@@ -107,6 +107,7 @@ def export_run(
         device=loaded.device,
         memory=available_memory(),
         counting=counting,
+        capture=capture,
     )
     target = None if out is None else Path(out)
     if target is not None and target.is_dir():
