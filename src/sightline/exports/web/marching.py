@@ -394,7 +394,10 @@ def learn(
     origins, directions, targets, behind, slots, corners, values, fills, halves, residual, contracted, near,
     far, density, stride, phase, factor, to_values, to_residual, loss, first, last,
 ):  # fmt: skip
-    """Add the gradients of `factor` times the rays' squared errors; `loss[0]` grows by the errors."""
+    """Add the gradients of `factor` times the rays' squared errors; `loss[0]` grows by the errors.
+
+    Where within a block the change of its colour is looked up counts as fixed.
+    """
     visits, places = np.empty((MOST_VISITS, 3), np.int32), np.empty((MOST_VISITS, 5), np.float32)
     samples = np.empty((MOST_SAMPLES, 7), np.float32)
     colours = np.empty((MOST_SAMPLES, 3), np.float32)
