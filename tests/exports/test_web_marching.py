@@ -106,9 +106,7 @@ def test_gradients_are_differences_of_the_error(contracted, terms):
             direction = direction / np.abs(direction).max()
             step = 2e-3
             ends = [
-                error(
-                    replace(voxels, **{name: (getattr(voxels, name) + s * direction).astype(np.float32)})
-                )
+                error(replace(voxels, **{name: (getattr(voxels, name) + s * direction).astype(np.float32)}))
                 for s in (step, -step)
             ]
             difference = (ends[0] - ends[1]) / (2 * step)

@@ -19,7 +19,7 @@ class WebOptions:
     """degree of the harmonics by which colours change with the direction: 1 where not given, 0 where only
     that fits"""
     background: str = "white"
-    """colour behind objects: white, black, grey, #rrggbb, or three numbers; photos of surroundings have none"""
+    """colour behind objects: white, black, grey, #rrggbb, three numbers; photos of surroundings have none"""
     refine: Literal["photos", "field", "none"] | None = None
     """what the baked voxels are refined against: the training photos, the field's own pictures, or nothing;
     photos where not given and the run has them, and was not made from a few source views"""

@@ -179,33 +179,36 @@ class Halves {
   }
 }
 
-/** Distance of every block to the next one that is there, in the maximum norm, 0 to 255. */
-function blockDistances(touched, count) {
-  const far = new Uint8Array(count ** 3).fill(255);
-  for (const block of touched) far[block] = 0;
-  const steps = [];
-  for (let c = -1; c <= 0; ++c) for (let b = -1; b <= 1; ++b) for (let a = -1; a <= 1; ++a) {
-    if (c < 0 || b < 0 || (b === 0 && a < 0)) steps.push([a, b, c]);
-  }
-  for (const turn of [1, -1]) {
-    const first = turn > 0 ? 0 : count - 1;
-    for (let z = first; z >= 0 && z < count; z += turn) {
-      for (let y = first; y >= 0 && y < count; y += turn) {
-        for (let x = first; x >= 0 && x < count; x += turn) {
-          const here = (z * count + y) * count + x;
-          let least = far[here];
-          if (!least) continue;
-          for (const [a, b, c] of steps) {
-            const i = x + turn * a, j = y + turn * b, k = z + turn * c;
-            if (i < 0 || j < 0 || k < 0 || i >= count || j >= count || k >= count) continue;
-            least = Math.min(least, far[(k * count + j) * count + i] + 1);
-          }
-          far[here] = least;
+/**
+ * For every empty block, for each of the eight octants of directions, the side of the largest empty cube that
+ * has the block at its corner and extends that way (1 to 255); 0 for blocks that are there.
+ */
+function emptyCubes(touched, count) {
+  // A frame of blocks beyond the grid, where nothing is, saves asking whether a neighbour exists.
+  const side = count + 2, cubes = [];
+  for (let octant = 0; octant < 8; ++octant) {
+    const cube = new Uint8Array(side ** 3).fill(255);
+    const step = [octant & 1 ? -1 : 1, octant & 2 ? -side : side, octant & 4 ? -side * side : side * side];
+    const there = new Uint8Array(count ** 3);
+    for (const block of touched) there[block] = 1;
+    const [sx, sy, sz] = step;
+    for (let c = 0; c < count; ++c) {
+      const z = octant & 4 ? c : count - 1 - c;
+      for (let b = 0; b < count; ++b) {
+        const y = octant & 2 ? b : count - 1 - b;
+        for (let a = 0; a < count; ++a) {
+          const x = octant & 1 ? a : count - 1 - a;
+          const here = ((z + 1) * side + y + 1) * side + x + 1;
+          if (there[(z * count + y) * count + x]) { cube[here] = 0; continue; }
+          const near = Math.min(cube[here + sx], cube[here + sy], cube[here + sz], cube[here + sx + sy],
+            cube[here + sx + sz], cube[here + sy + sz], cube[here + sx + sy + sz]);
+          cube[here] = Math.min(255, near + 1);
         }
       }
     }
+    cubes.push(cube);
   }
-  return far;
+  return cubes;
 }
 
 /** Everything the shader needs: arrays for three textures, and their sizes. */
@@ -230,13 +233,19 @@ async function decodeScene(scene, text, pause) {
   return { count, across, layers, atlas, sheen, slots: fillSlots(touched, count, across) };
 }
 
+/** Four numbers for each block: its place in the atlas and 0, or two octants' empty cubes in each number. */
 function fillSlots(touched, count, across) {
-  const far = blockDistances(touched, count), slots = new Uint8Array(4 * count ** 3);
-  for (let block = 0; block < far.length; ++block) slots[4 * block + 3] = far[block];
+  const cubes = emptyCubes(touched, count), slots = new Uint16Array(4 * count ** 3), side = count + 2;
+  for (let block = 0; block < count ** 3; ++block) {
+    const x = block % count, y = Math.floor(block / count) % count, z = Math.floor(block / count ** 2);
+    const here = ((z + 1) * side + y + 1) * side + x + 1;
+    for (let k = 0; k < 4; ++k) slots[4 * block + k] = cubes[2 * k][here] | cubes[2 * k + 1][here] << 8;
+  }
   touched.forEach((block, slot) => {
     slots[4 * block] = slot % across;
     slots[4 * block + 1] = Math.floor(slot / across) % across;
     slots[4 * block + 2] = Math.floor(slot / across ** 2);
+    slots[4 * block + 3] = 0;
   });
   return slots;
 }

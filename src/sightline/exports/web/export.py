@@ -34,6 +34,8 @@ _ASKED_PER_SQUARE = 40.0
 """densities that a survey asks for, in squares of a side's cells"""
 _BYTES_OF_POINT = {0: 5.2, 3: 7.2, 8: 12.0}
 """of the page, before anything is packed"""
+_FRAME_BYTES = 9e4
+"""of the page without its points, about"""
 _BYTES_OF_MEMORY = 400
 """for each point that is seen"""
 
@@ -121,7 +123,7 @@ def _find_points(
 ) -> tuple[Voxels, np.ndarray, np.ndarray, np.ndarray]:
     """Survey the field at a resolution at which what is seen fits: points, scores, and who sees them how."""
     cells = _first_resolution(options, survey, field)
-    budget = 1e6 * options.size_mb
+    budget = max(1e6 * options.size_mb - _FRAME_BYTES, 1.0)
     while True:
         need = _BYTES_OF_MEMORY * 60 * cells**2
         source.refuse_beyond_memory(need, f"A grid of {cells} cells a side", "--resolution")
@@ -142,7 +144,7 @@ def _find_points(
         # What is seen are surfaces: their points grow with the square.
         cells = whole_blocks(cells * min(part**0.5, 0.8))
         if cells < _LEAST_CELLS:
-            raise _too_small(options, wanted * (_LEAST_CELLS / voxels.cells) ** 2)
+            raise _too_small(options, _FRAME_BYTES + wanted * (_LEAST_CELLS / voxels.cells) ** 2)
 
 
 def _first_resolution(options: WebOptions, survey: Survey, field: Field) -> int:
@@ -160,9 +162,10 @@ def _first_resolution(options: WebOptions, survey: Survey, field: Field) -> int:
 
 
 def _too_small(options: WebOptions, need: float) -> InputError:
-    least = (need + 1.5e5) / 1e6
+    least = 1.02 * need / 1e6
+    where = "" if options.resolution is None else " at this resolution"
     return InputError(
-        f"Nothing of this scene fits into {options.size_mb:g} MB: it takes {least:.2g} MB at least",
+        f"Nothing of this scene fits into {options.size_mb:g} MB: it takes {least:.2g} MB at least{where}",
         where="--size-mb",
         fix=f"Give {least:.2g} or more",
     )
@@ -170,7 +173,7 @@ def _too_small(options: WebOptions, need: float) -> InputError:
 
 def _threshold(scores: np.ndarray, options: WebOptions, terms: int) -> float:
     """Weight from which points are kept: what is seen, or less of it where that does not fit."""
-    most = int(1e6 * options.size_mb / (0.8 * _BYTES_OF_POINT[terms]))
+    most = max(1, int(1e6 * options.size_mb / (0.8 * _BYTES_OF_POINT[terms])))
     if int((scores > _SEEN).sum()) <= most:
         return _SEEN
     return float(np.partition(scores, len(scores) - most)[len(scores) - most])
@@ -215,9 +218,7 @@ def _refined(
         return refine(voxels, march, batches, options.steps, _STEP_RAYS, lambda done, _: on_step(done))
 
 
-def _fitted(
-    source: Source, options: WebOptions, voxels: Voxels, scores: np.ndarray, space: Space
-) -> _Baked:
+def _fitted(source: Source, options: WebOptions, voxels: Voxels, scores: np.ndarray, space: Space) -> _Baked:
     """Pack, and leave out what is seen least until the page is within its size."""
     has_background = getattr(source.scene, "has_background", True)
     behind = parse_colour(options.background) if has_background else (0.0, 0.0, 0.0)

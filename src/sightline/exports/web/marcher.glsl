@@ -7,7 +7,7 @@ precision highp int;
 precision highp sampler3D;
 precision highp usampler3D;
 
-uniform usampler3D slots;   // place of a block in the atlas, or 0 0 0 and the blocks to the next one
+uniform usampler3D slots;   // place of a block in the atlas and 0, or empty cubes that begin there, two in each number
 uniform sampler3D atlas;    // code, red, green, blue: 5 x 5 x 5 corners of each block
 uniform sampler3D sheen;    // 3 x 3 x 3 of each block, for each term of the direction beside each other
 uniform vec3 atlasScale;    // 1 / size of the atlas
@@ -121,9 +121,12 @@ void main() {
     way *= 1.0 / cell;
     ivec3 block = clamp(ivec3(g * 0.25), ivec3(0), ivec3(BLOCKS - 1));
     uvec4 found = texelFetch(slots, block, 0);
-    float wide = found.w == 0u ? 0.0 : float(found.w) - 1.0;
-    vec3 low = 4.0 * (vec3(block) - wide);
-    vec3 faces = mix(low, low + 4.0 * (2.0 * wide + 1.0), greaterThan(way, vec3(0.0)));
+    // Empty blocks: the largest empty cube that begins here and extends to where the ray goes.
+    ivec3 back = ivec3(lessThan(way, vec3(0.0)));
+    uint pair = back.z == 1 ? (back.y == 1 ? found.w : found.z) : (back.y == 1 ? found.y : found.x);
+    float wide = found.w == 0u ? 1.0 : float(back.x == 1 ? pair >> 8 : pair & 255u);
+    vec3 low = 4.0 * vec3(block);
+    vec3 faces = mix(low + 4.0 * wide, low + 4.0 - 4.0 * wide, lessThan(way, vec3(0.0)));
     vec3 exits = mix((faces - g) / way, vec3(FAR_AWAY), lessThan(abs(way), vec3(1e-12)));
     float speed = max(abs(way.x), max(abs(way.y), abs(way.z)));
     float steps = max(min(exits.x, min(exits.y, exits.z)), 0.0) + 2e-3 / max(speed, 1e-9);

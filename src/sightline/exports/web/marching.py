@@ -21,7 +21,7 @@ CORNERS = (BLOCK + 1) ** 3
 HALF_CORNERS = 27
 MOST_SAMPLES = 1024
 MOST_VISITS = 1024
-LEAST_LIGHT = 2e-3
+LEAST_LIGHT = 1e-2
 """a ray ends where less light is left"""
 LEAST_SHEEN = 0.02
 """weight of a visit below which its colour does not change with the direction"""
@@ -207,7 +207,7 @@ def walk(
         forward = steps / bend if bend > _F(1e-6) else _FAR_AWAY
         if slot >= 0:
             length = steps * math.sqrt(wx * wx + wy * wy + wz * wz)
-            count = min(max(int(math.ceil(length / stride)), 1), 16)
+            count = min(max(math.ceil(length / stride), 1), 16)
             each = steps / _F(count)
             scale = density * each / (cell * r * r)
             first = n_samples

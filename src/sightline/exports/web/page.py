@@ -1,4 +1,4 @@
-"""Writing the page: one HTML file of the scene's facts, its voxels as text, a still picture and the scripts."""
+"""Writing the page: one HTML file of facts, voxels as text, a still picture and the scripts."""
 
 import base64
 import html

@@ -37,7 +37,7 @@ class Renderer {
     }
     this.atlasSize = [5 * across, 5 * across, 5 * layers];
     this.sheenSize = terms ? [3 * across * terms, 3 * across, 3 * layers] : [1, 1, 1];
-    this.slots = this.volume([count, count, count], decoded.slots, gl.RGBA8UI, gl.RGBA_INTEGER, gl.NEAREST);
+    this.slots = this.volume([count, count, count], decoded.slots, gl.RGBA16UI, gl.RGBA_INTEGER, gl.NEAREST);
     this.atlas = this.volume(this.atlasSize, decoded.atlas, gl.RGBA8, gl.RGBA, gl.LINEAR);
     const sheen = decoded.sheen || new Uint8Array(4).fill(128);
     this.sheen = this.volume(this.sheenSize, sheen, gl.RGBA8, gl.RGBA, gl.LINEAR);
@@ -53,9 +53,10 @@ class Renderer {
 
   volume(size, data, internal, format, filter) {
     const gl = this.gl, texture = gl.createTexture();
+    const kind = data instanceof Uint16Array ? gl.UNSIGNED_SHORT : gl.UNSIGNED_BYTE;
     gl.bindTexture(gl.TEXTURE_3D, texture);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    gl.texImage3D(gl.TEXTURE_3D, 0, internal, ...size, 0, format, gl.UNSIGNED_BYTE, data);
+    gl.texImage3D(gl.TEXTURE_3D, 0, internal, ...size, 0, format, kind, data);
     for (const name of ["MIN_FILTER", "MAG_FILTER"]) gl.texParameteri(gl.TEXTURE_3D, gl[`TEXTURE_${name}`], filter);
     for (const name of ["S", "T", "R"]) gl.texParameteri(gl.TEXTURE_3D, gl[`TEXTURE_WRAP_${name}`], gl.CLAMP_TO_EDGE);
     return texture;

@@ -28,22 +28,25 @@ _SLACK = 0.5
 """what densities of coarse levels are multiplied by: what they hide wrongly would be lost for good"""
 _LEAST_CODE = 0.02
 """codes below this are nothing"""
+_BEYOND = 0.08
+"""of a picture's size, on each side: other views see past the edges of the training photos"""
 _SLAB = 1 << 20
 
 
 @dataclass(frozen=True)
 class TrainingRays:
-    """Random rays of the training cameras, model frame."""
+    """Random rays of the training cameras, and from a little beyond their pictures' edges; model frame."""
 
     cameras: Cameras
     space: Space
     generator: torch.Generator
 
     def draw(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Origins and directions (count, 3) of random pixels of all cameras."""
+        """Origins and directions (count, 3) of random pixels."""
         view = torch.randint(len(self.cameras), (count,), generator=self.generator)
         size = torch.stack([self.cameras.width, self.cameras.height], -1)[view].double()
-        pixels = (torch.rand(count, 2, generator=self.generator, dtype=torch.float64) * size).floor() + 0.5
+        part = torch.rand(count, 2, generator=self.generator, dtype=torch.float64)
+        pixels = ((part * (1 + 2 * _BEYOND) - _BEYOND) * size).floor() + 0.5
         rays = self.cameras.transformed(self.space.to_model).rays(view, pixels)
         return rays.origins.contiguous().numpy(), rays.directions.contiguous().numpy()
 
@@ -69,7 +72,7 @@ class Survey:
         self.asked = 0
 
     def codes(self, places: np.ndarray, cells: int, looks: int = 1) -> np.ndarray:
-        """Codes of the densities at grid points (n, 3): the mean of random looks around, or one look there."""
+        """Codes of the densities at grid points (n, 3): a mean of random looks around, or one there."""
         found = np.empty(len(places), np.float32)
         for k in range(0, len(places), _SLAB):
             part = torch.from_numpy(places[k : k + _SLAB]).double()

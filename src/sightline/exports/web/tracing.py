@@ -11,7 +11,7 @@ from sightline.exports.web.voxels import Voxels
 from sightline.geometry import Cameras
 from sightline.kernels import parallel
 
-STRIDE = 1.0
+STRIDE = 1.5
 """cells between samples"""
 # Gradients are summed in as many copies at most, whatever the number of cores: they are large.
 _COPIES = 4
