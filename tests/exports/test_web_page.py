@@ -89,7 +89,7 @@ def source(folder: Path, capture: Capture) -> Source:
 
 @pytest.fixture(scope="module")
 def page(capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = export_web(source(tmp_path_factory.mktemp("shiny"), capture), replace(OPTIONS, steps=40))
+    made = export_web(source(tmp_path_factory.mktemp("shiny"), capture), replace(OPTIONS, steps=60))
     assert made.facts["degree"] == 1
     assert made.facts["bytes"] == made.paths[0].stat().st_size < 3e6
     return made.paths[0]
@@ -148,11 +148,11 @@ def test_the_page_draws_what_the_method_renders(browser, page):
     opened(browser, page)
     cameras = lookers()
     for k in (0, 3, 6):
-        assert psnr(picture(browser, cameras[k]), rendered(cameras[k])) > 32
+        assert psnr(picture(browser, cameras[k]), rendered(cameras[k])) > 30
     bent = lookers(LensModel.OPENCV, [0.2, -0.1, 0.01, -0.02, 0.05, 0, 0, 0])[2]
-    assert psnr(picture(browser, bent), rendered(bent)) > 32
+    assert psnr(picture(browser, bent), rendered(bent)) > 30
     wide = lookers(LensModel.OPENCV_FISHEYE, [0.1, -0.02, 0, 0, 0, 0, 0, 0])[4]
-    assert psnr(picture(browser, wide), rendered(wide)) > 32
+    assert psnr(picture(browser, wide), rendered(wide)) > 30
     # Directions count: red changes from side to side.
     assert np.ptp([picture(browser, cameras[k])[40, 70, 0] for k in range(7)]) > 0.3
     assert complaints(browser) == []

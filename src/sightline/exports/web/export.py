@@ -214,8 +214,10 @@ def _refined(
         with source.counting("pictures", len(source.cameras)) as on_view:
             pictures = field_pictures(source, on_view)
     batches = Batches(pictures, march.space, generator)
+    # Not more than a quarter of what there is, or every step is the same.
+    rays = min(_STEP_RAYS, max(1, len(batches.colours) // 4))
     with source.counting("refining", options.steps) as on_step:
-        return refine(voxels, march, batches, options.steps, _STEP_RAYS, lambda done, _: on_step(done))
+        return refine(voxels, march, batches, options.steps, rays, lambda done, _: on_step(done))
 
 
 def _fitted(source: Source, options: WebOptions, voxels: Voxels, scores: np.ndarray, space: Space) -> _Baked:

@@ -88,7 +88,9 @@ def refine(
     moments = [np.zeros_like(a) for a in (voxels.values, voxels.values, voxels.residual, voxels.residual)]
     for step in range(steps):
         phase = float(torch.rand(1, generator=batches.generator))
-        error = learn(voxels, replace(march, phase=phase), *batches.draw(rays), into)
+        origins, directions, targets, behind = batches.draw(rays)
+        jittered = replace(march, phase=phase)
+        error = learn(voxels, jittered, origins, directions, targets, behind, into)
         to_values, to_residual = into.total()
         fall = _LAST ** (step / max(1, steps))
         _step(voxels.values, to_values, moments[:2], _RATE * fall, step)
@@ -102,6 +104,6 @@ def refine(
 
 
 def _step(values: np.ndarray, slopes: np.ndarray, moments: list[np.ndarray], rate: float, step: int) -> None:
-    tensors = [torch.from_numpy(array) for array in (values, slopes, *moments)]
+    parameter, gradient, first, second = (torch.from_numpy(array) for array in (values, slopes, *moments))
     corrections = 1 - _BETAS[0] ** (step + 1), 1 - _BETAS[1] ** (step + 1)
-    adam.step(*tensors, rate=rate, betas=_BETAS, eps=_EPS, corrections=corrections)
+    adam.step(parameter, gradient, first, second, rate=rate, betas=_BETAS, eps=_EPS, corrections=corrections)

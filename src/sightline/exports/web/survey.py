@@ -123,7 +123,7 @@ class Survey:
         marked = np.zeros((voxels.cells + 1,) * 3, bool)
         marked[places[:, 2], places[:, 1], places[:, 0]] = True
         # A cell is seen where any of its corners is; one more on each side.
-        marked = ndimage.maximum_filter(marked, size=4, origin=(-1, -1, -1), mode="constant")
+        marked = ndimage.maximum_filter(marked, size=4, origin=-1, mode="constant")
         z, y, x = np.nonzero(marked[:-1, :-1, :-1])
         return np.stack([x, y, z], -1).astype(np.int32)
 

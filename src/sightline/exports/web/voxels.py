@@ -148,7 +148,8 @@ def _distances(touched: np.ndarray, count: int) -> np.ndarray:
     free[touched] = False
     if free.all():
         return np.full((count,) * 3, -count, np.int32)
-    slots = -ndimage.distance_transform_cdt(free.reshape((count,) * 3), metric="chessboard").astype(np.int32)
+    away = ndimage.distance_transform_cdt(free.reshape((count,) * 3), metric="chessboard")
+    slots = -np.asarray(away, np.int32)
     slots.reshape(-1)[touched] = np.arange(len(touched), dtype=np.int32)
     return slots
 
