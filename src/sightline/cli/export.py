@@ -1,4 +1,4 @@
-"""`sightline export RUN mesh|points|volume|weights`: files for other programs, made of a run."""
+"""`sightline export RUN mesh|points|volume|weights|web`: files for other programs, made of a run."""
 
 import sys
 from dataclasses import field, make_dataclass

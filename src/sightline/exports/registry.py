@@ -42,6 +42,7 @@ _BUILT_IN = {
     "points": "sightline.exports.points.config:INFO",
     "volume": "sightline.exports.volume.config:INFO",
     "weights": "sightline.exports.weights.config:INFO",
+    "web": "sightline.exports.web.config:INFO",
 }
 
 _registry: Registry[ExportInfo] = Registry("export", ENTRY_POINTS, _BUILT_IN)

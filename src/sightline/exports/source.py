@@ -53,6 +53,7 @@ class Source:
         open_photos: opens the training views with their images.
         memory: bytes that may be used; None where nobody knows.
         counting: shows progress of long work.
+        capture: all views of what was learnt, with their names and splits; the images need not be there.
     """
 
     run: Run
@@ -63,6 +64,7 @@ class Source:
     device: str = "cpu"
     memory: int | None = None
     counting: Counting = count_silently
+    capture: Capture | None = None
 
     def require(self, capability: str, what: str) -> None:
         """Raise InputError where the scene cannot do what the export `what` needs."""

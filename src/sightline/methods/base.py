@@ -117,6 +117,16 @@ class Scene:
         """Corners of the box that holds the scene's content (`field` only)."""
         raise NotImplementedError(f"{type(self).__name__} has no field")
 
+    @property
+    def unbounded(self) -> bool:
+        """Whether there may be matter beyond `bounds` (`field` only)."""
+        return False
+
+    @property
+    def near(self) -> float:
+        """Distance from a camera, in input units, at which rays begin; 0 where they begin at once."""
+        return 0.0
+
     def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """Volume density per input unit at points of the input frame (`field` only)."""
         raise NotImplementedError(f"{type(self).__name__} has no field")

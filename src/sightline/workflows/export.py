@@ -57,7 +57,7 @@ def export_run(
     sources: str | None = None,
     counting: Counting = counting,
 ) -> ExportResult:
-    """Make a mesh, points, a volume or a portable scene of a run.
+    """Make a mesh, points, a volume, a portable scene or a web page of a run.
 
     Args:
         run: the run, its folder, or a portable scene.
@@ -109,6 +109,7 @@ def export_run(
         device=loaded.device,
         memory=available_memory(),
         counting=counting,
+        capture=capture,
     )
     target = None if out is None else Path(out)
     if target is not None and target.is_dir():

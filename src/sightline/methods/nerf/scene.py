@@ -70,6 +70,13 @@ class NerfScene(Scene):
         """Corners of the box that holds what the scene shows."""
         return torch.tensor(self.frame.bounds)
 
+    @property
+    def near(self) -> float:
+        """Distance from a camera at which rays begin, input units; 0 in normalised device coordinates, whose
+        near plane is none of a camera's.
+        """
+        return 0.0 if self.frame.ndc is not None else self.frame.near / self.frame.to_model.scale
+
     @torch.no_grad()
     def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """Volume density per input unit at points of the input frame.

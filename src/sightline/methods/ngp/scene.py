@@ -72,6 +72,16 @@ class NgpScene(Scene):
             corners = self.grid.extent(_EMPTY).cpu()
         return self.frame.to_model.inverse().apply(corners.double()).float()
 
+    @property
+    def unbounded(self) -> bool:
+        """Whether all of space is in the field, by contraction."""
+        return self.frame.contracted
+
+    @property
+    def near(self) -> float:
+        """Distance from a camera at which rays begin, input units."""
+        return self.frame.near / self.frame.to_model.scale
+
     def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """Volume density per input unit at points of the input frame."""
         cube, inside = self._cube(points)

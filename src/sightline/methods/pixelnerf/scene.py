@@ -86,6 +86,11 @@ class PixelNerfScene(Scene):
         corners = torch.stack([centre - reach, centre + reach]).double().cpu()
         return self.frame.to_model.inverse().apply(corners).sort(0).values.float()
 
+    @property
+    def near(self) -> float:
+        """Distance from a camera at which rays begin, input units."""
+        return self.frame.near / self.frame.to_model.scale
+
     @torch.no_grad()
     def density(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """Volume density per input unit at points of the input frame.
