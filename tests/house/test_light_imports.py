@@ -41,6 +41,18 @@ def test_loads_nothing_heavy(code):
     assert loaded_by(code) == []
 
 
+@pytest.mark.parametrize("command", ["view", "render", "export"])
+def test_help_of_a_command_loads_nothing_heavy(command):
+    code = f"""
+import contextlib, io
+from sightline.cli.main import main
+with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+    main(["{command}", "--help"])
+assert "usage" in out.getvalue().lower()
+"""
+    assert loaded_by(code) == []
+
+
 def test_help_loads_nothing_heavy():
     code = """
 import contextlib, io

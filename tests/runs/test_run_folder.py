@@ -286,3 +286,28 @@ def test_timings_add_up_over_parts(make_run) -> None:
     run.add_timings({"train": 1.5, "saving": 0.25})
     run.add_timings({"train": 2.0})
     assert run.record.timings == {"train": 3.5, "saving": 0.25}
+
+
+def test_a_reader_that_makes_the_last_move_does_not_disturb_the_writer(tmp_path, monkeypatch) -> None:
+    """As the viewer and `sightline eval` do, when they open a run between the writer's moves."""
+    weights = {"a": torch.zeros(2)}
+    write_checkpoint(tmp_path, Checkpoint("wave", 1, weights))
+    move = checkpoint_module._replace
+
+    def after_a_reader(source: Path, target: Path) -> None:
+        monkeypatch.setattr(checkpoint_module, "_replace", move)
+        checkpoint_module.repair_checkpoint(tmp_path)
+        assert not source.exists()
+        move(source, target)
+
+    monkeypatch.setattr(checkpoint_module, "_replace", after_a_reader)
+    write_checkpoint(tmp_path, Checkpoint("wave", 2, weights))
+    assert read_step(tmp_path / "weights.safetensors") == 2
+
+    def fails(source: Path, target: Path) -> None:
+        source.unlink()
+        move(source, target)
+
+    monkeypatch.setattr(checkpoint_module, "_replace", fails)
+    with pytest.raises(RunError):
+        write_checkpoint(tmp_path, Checkpoint("wave", 3, weights))

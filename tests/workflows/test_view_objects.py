@@ -1,15 +1,23 @@
 """Choosing what the viewer shows, of methods that see objects in source views."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
-from many_objects import ball_data, make_warp_run, warp, with_weights
+from many_objects import WarpConfig, ball_data, make_warp_run, warp, with_weights
 from pixelnerf_runs import make_pixelnerf_run
 from sightline.foundation.errors import InputError
+from sightline.methods.registry import get_method_info
+from sightline.viewer.looks import Look, Picture
+from sightline.viewer.pace import Pace
+from sightline.workflows import view_training
+from sightline.workflows.options import read_layers
 from sightline.workflows.render import render_run
+from sightline.workflows.train import train_method
 from sightline.workflows.view import RunHost
 
 __all__ = ["ball_data", "make_warp_run", "warp"]
@@ -91,3 +99,27 @@ def test_an_object_is_given_in_one_way(make_warp_run):
     run = with_weights(make_warp_run(), blend=0.5)
     with pytest.raises(InputError, match="two ways"):
         RunHost(run, object="test_1", photo=["a.png"])
+
+
+def test_an_object_is_shown_while_the_method_is_trained(warp, ball_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(view_training, "wait_for_interruption", lambda *arguments: None)
+    monkeypatch.setattr("sightline.viewer.turns.REFRESH_SECONDS", 0.0)
+    shown, begin = [], view_training.TrainingViewer.begin
+
+    def begin_and_look(self, run, method):
+        begin(self, run, method)
+        stage, scheduler = self.viewer.host.stage, self.viewer.scheduler
+        scheduler.open(9, stage.painter(), shown.append, Pace())
+        scheduler.look(9, Look(stage.photos.cameras.c2w[1].numpy(), 0.8, 32, 24))
+
+    monkeypatch.setattr(view_training.TrainingViewer, "begin", begin_and_look)
+    options = read_layers(get_method_info("warp")).options
+    weights = []
+    for view in (True, False):
+        out = tmp_path / f"view-{view}"
+        chosen = replace(options, out=out, steps=40, view=view, view_port=0, eval_every=0)
+        train_method("warp", ball_data, WarpConfig(), chosen)
+        weights.append(load_file(out / "weights.safetensors"))
+    assert len(shown) > 2
+    assert all(isinstance(picture, Picture) for picture in shown)
+    assert all(bool((weights[0][name] == weights[1][name]).all()) for name in weights[0])

@@ -120,7 +120,11 @@ class Viewer:
         session = Session(client, self.host, self.scheduler, self.exporter)
         if self.on_session is not None:
             self.on_session(session)
-        session.begin()
+        try:
+            session.begin()
+        except BaseException:
+            session.close()
+            raise
         with self._lock:
             # It may have gone while its panels were made.
             gone = client.client_id not in self.server.get_clients()

@@ -1,7 +1,7 @@
 """Pictures of a scene for browsers: rendered by its method, shown as colour, depth, opacity or error."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,16 @@ class ScenePainter:
         self._render.background = torch.tensor(
             look.settings.background, dtype=torch.float32, device=self.device
         )
-        return self._render(camera)
+        return self._square(look, one) if self.whole else self._render(camera)
+
+    def _square(self, look: Look, one: Pass) -> Rendering:
+        """Render the middle square of a picture, for methods that know no other shape, and nothing beside."""
+        side = min(one.width, one.height)
+        found = self._render(view_camera(replace(look, width=side, height=side), side, side))
+        left, top = (one.width - side) // 2, (one.height - side) // 2
+        rgb = torch.tensor(look.settings.background).expand(one.height, one.width, 3).clone()
+        rgb[top : top + side, left : left + side] = found.rgb.float().cpu()
+        return Rendering(rgb, statistics=found.statistics)
 
     def _shown(self, look: Look, draft: bool) -> Scene:
         """The scene, cut as the look wants it; the last cut is kept."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from sightline.foundation.errors import SightlineError
 from sightline.viewer.host import Stage
@@ -31,6 +32,7 @@ class PathPanel:
         self.session = session
         self.path = KeyPath(size=session.stage.path_size)
         self._drawn: list[Any] = []
+        self._frusta: list[Any] = []
         self._playing = threading.Event()
         self._build()
         self._connect()
@@ -118,18 +120,19 @@ class PathPanel:
 
     def _draw(self) -> None:
         """Draw the path and its key cameras."""
-        for handle in self._drawn:
+        for handle in (*self._drawn, *self._frusta):
             handle.remove()
-        self._drawn = []
+        self._drawn, self._frusta = [], []
         keys, frame, scene = self.path.keys, self.session.stage.frame, self.session.client.scene
         if not keys:
             self._text.content = _FIRST_TEXT
             return
         width, height = self.path.size
+        here = self.session.camera.pose()[:, 3]
         for number, key in enumerate(keys):
             wxyz, position = frame.to_browser(key.c2w)
             colour = _CHOSEN_COLOUR if number == self._chosen else _KEY_COLOUR
-            self._drawn.append(
+            self._frusta.append(
                 scene.add_camera_frustum(
                     f"{_PATH}/{number}",
                     key.fov,
@@ -140,6 +143,7 @@ class PathPanel:
                     color=colour,
                     wxyz=wxyz,
                     position=position,
+                    visible=not self._inside(key, here),
                 )
             )
         number = f"{len(keys)} key camera{'s' * (len(keys) > 1)}"
@@ -156,6 +160,17 @@ class PathPanel:
                 f"{_PATH}/line", segments, _LINE_COLOUR, thickness=2.0, thickness_units="screen"
             )
         )
+
+    def make_way(self, c2w: Float[np.ndarray, "3 4"]) -> None:
+        """Hide key cameras that the view is in: their edges would run around it."""
+        for key, handle in zip(self.path.keys, list(self._frusta), strict=False):
+            visible = not self._inside(key, c2w[:, 3])
+            if handle.visible != visible:
+                handle.visible = visible
+
+    def _inside(self, key: Key, place: Float[np.ndarray, "3"]) -> bool:
+        distance = float(np.linalg.norm(key.c2w[:, 3] - place))
+        return distance * self.session.stage.frame.scale < 2 * _KEY_SIZE
 
     def _toggle(self) -> None:
         if self._playing.is_set():

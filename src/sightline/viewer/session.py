@@ -47,6 +47,7 @@ class Session:
         self._lock = threading.RLock()
         self.camera = CameraLink(client, self.stage.frame)
         self.photo_panel: PhotoPanel | None = None
+        self.path_panel: PathPanel | None = None
 
     def begin(self) -> None:
         """Make the panels, and begin to serve the browser."""
@@ -90,6 +91,8 @@ class Session:
         if self.photo_panel is not None:
             self.photo_panel.make_way(look.c2w)
             self.view_panel.tell_fov(look.fov)
+        if self.path_panel is not None:
+            self.path_panel.make_way(look.c2w)
 
     def change(self, **changes: Any) -> None:
         """Change settings of the pictures; they are rendered anew."""
@@ -133,7 +136,8 @@ class Session:
         """The browser has gone: stop all that is under way for it."""
         self.closed = True
         self.scheduler.close(self.client.client_id)
-        self.path_panel.stop()
+        if self.path_panel is not None:
+            self.path_panel.stop()
 
     def _show(self, shown: Picture | Failure) -> None:
         """Send a picture; called by the worker."""

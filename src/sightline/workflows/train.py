@@ -69,11 +69,11 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
             data, options = ensure_cut_out(data, CAPTURES, options.mask_with, **opening), _of_cut_out(options)
     folder = options.out or default_folder(data, method)
     initial = _weights_file(options.init) if options.init is not None else None
+    watcher = _make_watcher(options)
     if not is_first_process():
         # The first process makes the run folder, and tells the others what is in it.
         train_run(TrainOrder(folder.absolute(), options.settings, initial))
         raise SystemExit(0)
-    watcher = _make_watcher(options)
     created = not Run.exists(folder)
     run = _open_or_create(folder, method, data, config, options)
     if already_done(run.record.progress, options.settings):

@@ -23,7 +23,10 @@ from sightline.runs.checkpoint import Checkpoint
 from sightline.runs.record import DataSource, RunProgress, RunRecord
 from sightline.runs.run import Run
 from sightline.runs.settings import to_plain
+from sightline.viewer.looks import Look, Settings
+from sightline.viewer.passes import Pass
 from sightline.workflows.api import load
+from sightline.workflows.view import RunHost
 
 MOTIONS = ("rotation", "translation", "rototranslation")
 
@@ -172,3 +175,24 @@ def test_motions_from_python(run: Run, tmp_path: Path):
     )[0]
     expected = seen.loaded.method.render(moved, seen.views.cameras.resized(20, 20)).rgb
     assert torch.allclose(pictures[2].rgb, expected, atol=1e-6)
+
+
+def test_the_viewer_shows_whole_squares_in_its_window(run: Run, tmp_path: Path):
+    host = RunHost(run)
+    assert len(host.stage.sources) == 1
+    assert host.choices is not None
+    assert host.choices.takes_photos
+    painter = host.stage.painter()
+    assert painter.modes == ("colour", "error")
+    camera = host.stage.photos.cameras[2]
+    look = Look(camera.c2w[0].numpy(), 0.8, 90, 60, Settings(background=(1.0, 0.0, 0.0)))
+    one = Pass(90, 60, False, True)
+    picture = painter.finish(look, one, [painter.paint(look, one, 0, 60)], 0.0)
+    assert picture.pixels.shape == (60, 90, 3)
+    assert (picture.pixels[:, :15] == (255, 0, 0)).all()
+    assert (picture.pixels[:, 75:] == (255, 0, 0)).all()
+    square = host.stage.method.render(host.stage.scene, camera.resized(60, 60)).rgb
+    assert (picture.pixels[:, 15:75] == (square * 255).round().byte().numpy()).all()
+    photo = host.choices.take("block.png", (tmp_path / "blocks" / "object1" / "00001.png").read_bytes())
+    assert photo.name == "block"
+    assert photo.export is None
