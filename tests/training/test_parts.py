@@ -404,3 +404,13 @@ def test_the_estimate_counts_parameters_images_and_copies(data: Path) -> None:
     assert small.memory - bare.memory == pytest.approx(4_000_000 * 7 + 2 * 13 * 64 * 3, rel=0.01)
     memory = available_memory()
     assert memory is None or memory > 1 << 20
+
+
+def test_pauses_are_no_training_time():
+    now = [100.0]
+    budget = Budget(None, 10.0, earlier=2.0, clock=lambda: now[0])
+    now[0] += 5.0
+    budget.pause(3.0)
+    assert budget.elapsed() == 4.0
+    assert budget.progress(7).fraction == pytest.approx(0.4)
+    assert budget.seconds_left(budget.progress(7)) == pytest.approx(6.0)

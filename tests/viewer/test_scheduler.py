@@ -5,7 +5,7 @@ import threading
 import pytest
 from fake_painter import FakePainter, known_pace, make_look
 
-from sightline.viewer.looks import Failure, Look, Picture
+from sightline.viewer.looks import Failure, Look, Picture, Settings
 from sightline.viewer.passes import PIECE_SECONDS
 from sightline.viewer.scheduler import Scheduler
 
@@ -49,7 +49,7 @@ def test_a_look_is_refined_until_it_is_whole(scheduler, clock):
     assert browser.widths == sorted(browser.widths)
     assert browser.widths[-1] == 640
     assert [shown.last for shown in browser.shown] == [False] * (len(browser.shown) - 1) + [True]
-    assert browser.times[0] == pytest.approx(0.1, rel=0.05)
+    assert browser.times[0] == pytest.approx(Settings().budget, rel=0.05)
     assert not scheduler.waiting
 
 
@@ -62,7 +62,7 @@ def test_a_move_drops_what_is_being_refined_at_the_next_piece(scheduler, clock):
     moved, second = clock.now, browser.look(0.6)
     scheduler.work()
     assert browser.shown[-1].look is second
-    assert browser.times[-1] - moved <= 0.1 + PIECE_SECONDS
+    assert browser.times[-1] - moved <= Settings().budget + PIECE_SECONDS
     work_off(scheduler)
     assert all(shown.look is second for shown in browser.shown[1:])
 
@@ -75,7 +75,7 @@ def test_a_camera_that_never_rests_is_followed(scheduler, clock):
     # Each first picture is whole, though its look was outdated when it was.
     assert len(browser.shown) == 40
     assert not any(shown.last for shown in browser.shown)
-    assert clock.now / 40 == pytest.approx(0.1, rel=0.05)
+    assert clock.now / 40 == pytest.approx(Settings().budget, rel=0.05)
 
 
 def test_newer_looks_take_the_place_of_those_that_wait(scheduler, clock):

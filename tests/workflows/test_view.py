@@ -93,8 +93,10 @@ def test_time_of_viewing_is_no_training_time(train):
     took = time.perf_counter() - started
     timings = trained.run.record.timings
     assert timings["viewing"] > 0.05
-    assert trained.run.record.progress.seconds == pytest.approx(1.5, abs=0.3)
-    assert took > 1.5 + timings["viewing"]
+    seconds = trained.run.record.progress.seconds
+    assert seconds >= 1.5
+    # Both are parts of what the clock on the wall shows, and not of each other.
+    assert took > seconds + timings["viewing"]
 
 
 def test_several_processes_are_refused_before_anything_is_written(train, tmp_path):

@@ -23,7 +23,7 @@ class Settings:
     """what is nearer along the axis than this is left out, in units of the input"""
     longest: int = 640
     """pixels of the longer side at rest, where the window has as many"""
-    budget: float = 0.1
+    budget: float = 0.08
     """seconds that a picture may take while the camera moves"""
     with_depth: bool = False
     """whether what is drawn in front of pictures shall be hidden by them"""

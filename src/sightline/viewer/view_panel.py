@@ -35,7 +35,7 @@ class ViewPanel:
                 "Pixels at rest", 64, 2048, 32, session.settings.longest, hint="Of the longer side"
             )
             self._budget = gui.add_slider(
-                "Time moving", 30, 500, 10, 100, hint="Milliseconds that a picture may take while moving"
+                "Time moving", 30, 500, 10, 80, hint="Milliseconds that a picture may take while moving"
             )
         self._fov_told = 50.0
         self._connect()
