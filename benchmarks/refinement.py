@@ -124,6 +124,8 @@ def train(data: Path, out: Path, refine: str, steps: int, **options: Any) -> Row
         run = sightline.train(
             "ngp", data, out=out, steps=steps, refine=refine, eval_every=0, resume=resume, **options
         )
+        if not run.folder.record.progress.finished:
+            raise SystemExit(f"The training was stopped; the same command goes on with it: {out}")
         scores = run.evaluate()
         timings = run.folder.record.timings
         row = Row(
