@@ -150,7 +150,7 @@ def ask(browser: webdriver.Chrome, promise: str, *values: Any) -> Any:
 
 def picture(browser: webdriver.Chrome, camera: Cameras) -> np.ndarray:
     """What the page draws for a camera of the data, (height, width, 3) in [0, 1]."""
-    asked = {name: float(getattr(camera, name)[0]) for name in ("fx", "fy", "cx", "cy")}
+    asked: dict[str, Any] = {name: float(getattr(camera, name)[0]) for name in ("fx", "fy", "cx", "cy")}
     asked |= {"c2w": camera.c2w[0].tolist(), "distortion": camera.distortion[0].tolist()}
     asked |= {"width": int(camera.width[0]), "height": int(camera.height[0])}
     asked["lens"] = LensModel(int(camera.lens[0])).name

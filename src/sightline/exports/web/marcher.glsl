@@ -1,6 +1,7 @@
 // Follows a ray through sparse voxels: the same walk, sample for sample, as exports/web/marching.py.
 //
-// CONTRACTED (0, 1), TERMS (0, 3, 8), PICK (0, 1) and BLOCKS (blocks along a side of the grid) are set before.
+// CONTRACTED (0, 1), TERMS (0, 3, 8), PICK (0, 1), SWIFT (0, 1: colours change with the direction as where most
+// is seen, for pictures in motion) and BLOCKS (blocks along a side of the grid) are set before.
 
 precision highp float;
 precision highp int;
@@ -76,6 +77,18 @@ float nextCrossing(vec3 o, vec3 d, float t) {
 const float REACH = 1.0;
 #endif
 
+#if TERMS
+// What a colour changes by for a direction, at a place of the sheen's atlas.
+vec3 change(vec3 at, float basis[8], int terms) {
+  vec3 total = vec3(0.0);
+  for (int n = 0; n < terms; ++n) {
+    vec3 found = texture(sheen, (at + vec3(3 * n, 0, 0)) * sheenScale).xyz - 128.0 / 255.0;
+    total += basis[n] * ranges[n] * found;
+  }
+  return (255.0 / 127.0) * total;
+}
+#endif
+
 void main() {
   vec2 pixel = vec2(gl_FragCoord.x, pictureHeight - gl_FragCoord.y) + corner;
   vec3 d = normalize(axes * lensDirection((pixel - lens.zw) / lens.xy));
@@ -96,6 +109,10 @@ void main() {
   basis[0] = d.x; basis[1] = d.y; basis[2] = d.z;
   basis[3] = d.x * d.y; basis[4] = d.y * d.z; basis[5] = d.x * d.z;
   basis[6] = d.x * d.x - d.y * d.y; basis[7] = 3.0 * d.z * d.z - 1.0;
+#endif
+#if SWIFT
+  float most = 0.0;
+  vec3 mostAt = vec3(0.5);
 #endif
 
   for (int visit = 0; visit < 4 * BLOCKS + 64; ++visit) {
@@ -137,8 +154,8 @@ void main() {
 #else
     steps = min(steps, end - t + 1e-6);
 #endif
+    float count = found.w == 0u ? clamp(ceil(steps * length(way) / stride), 1.0, 16.0) : 0.0;
     if (found.w == 0u) {
-      float count = clamp(ceil(steps * length(way) / stride), 1.0, 16.0);
       float each = steps / count;
       float scale = each / (cell * r * r);
       vec3 first = g - low, place = vec3(0.0);
@@ -158,21 +175,25 @@ void main() {
       }
       depth += sum * t;
 #if TERMS && !PICK
-      if (sum > leastSheen) {
-        vec3 at = place * (0.5 / sum) + 0.5;
-        vec3 extra = vec3(0.0), start = 3.0 * vec3(float(found.x) * float(TERMS), found.y, found.z);
-        for (int n = 0; n < TERMS; ++n) {
-          vec3 from = start + vec3(3 * n, 0, 0) + at;
-          extra += basis[n] * ranges[n] * (texture(sheen, from * sheenScale).xyz - 128.0 / 255.0);
-        }
-        colour += sum * (255.0 / 127.0) * extra;
+#if SWIFT
+      if (sum > most) {
+        most = sum;
+        mostAt = vec3(found.xyz) * vec3(TERMS, 1, 1) * 3.0 + place * (0.5 / sum) + 0.5;
       }
+#else
+      // No terms instead of a branch: software renderers run both sides of those.
+      vec3 at = vec3(found.xyz) * vec3(TERMS, 1, 1) * 3.0 + place * (0.5 / max(sum, 1e-9)) + 0.5;
+      colour += sum * change(at, basis, sum > leastSheen ? TERMS : 0);
+#endif
 #endif
     }
     float bend = 1.0 - k * steps;
     t += bend > 1e-6 ? steps / bend : FAR_AWAY;
   }
 
+#if TERMS && SWIFT
+  colour += (1.0 - light) * change(mostAt, basis, TERMS);
+#endif
 #if PICK
   // Mean distance, as the bytes of a float; 0 where there is next to nothing.
   uint bits = light < 0.7 ? floatBitsToUint(depth / (1.0 - light)) : 0u;

@@ -42,8 +42,8 @@ class Renderer {
     const sheen = decoded.sheen || new Uint8Array(4).fill(128);
     this.sheen = this.volume(this.sheenSize, sheen, gl.RGBA8, gl.RGBA, gl.LINEAR);
     if (gl.getError() !== gl.NO_ERROR) throw new Error("The graphics card has too little memory for the scene.");
-    for (const [name, pick] of [["draw", 0], ["pick", 1]]) {
-      const defines = { CONTRACTED: scene.contracted ? 1 : 0, TERMS: terms, PICK: pick, BLOCKS: count };
+    for (const [name, pick, swift] of [["draw", 0, 0], ["pick", 1, 0], ["swift", 0, 1]]) {
+      const defines = { CONTRACTED: scene.contracted ? 1 : 0, TERMS: terms, PICK: pick, SWIFT: swift, BLOCKS: count };
       const lines = Object.entries(defines).map(([key, value]) => `#define ${key} ${value}\n`);
       this.programs[name] = this.program(`#version 300 es\n${lines.join("")}${this.source}`);
       this.fixed(this.programs[name]);
@@ -115,10 +115,10 @@ class Renderer {
    * Draw a camera's picture into a target.
    *
    * camera: pose, fx, fy, cx, cy, width, height, and lens and distortion where it has some.
-   * options: rows [first, last) from below; stride in cells; pick for distances; corner of a larger picture.
+   * options: rows [first, last) from below; stride in cells; swift for motion; pick for distances; corner of a larger picture.
    */
   draw(target, camera, options = {}) {
-    const gl = this.gl, { program, place } = this.programs[options.pick ? "pick" : "draw"];
+    const gl = this.gl, { program, place } = this.programs[options.pick ? "pick" : options.swift ? "swift" : "draw"];
     gl.useProgram(program);
     [this.slots, this.atlas, this.sheen].forEach((texture, unit) => {
       gl.activeTexture(gl.TEXTURE0 + unit);

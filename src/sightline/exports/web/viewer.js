@@ -75,7 +75,7 @@ class Viewer {
     const width = Math.max(16, Math.round(this.canvas.width * this.scale));
     const height = Math.max(16, Math.round(this.canvas.height * this.scale));
     const target = this.renderer.target("moving", width, height), start = performance.now();
-    this.renderer.draw(target, this.camera(width, height), { stride: moving });
+    this.renderer.draw(target, this.camera(width, height), { stride: moving, swift: true });
     this.renderer.show(target, width, height);
     this.renderer.finish(target);
     const spent = performance.now() - start;
@@ -162,7 +162,7 @@ function publicFace(viewer, ready) {
       let frames = 0, start = performance.now(), spent = 0;
       for (; spent < 1000 * seconds; ++frames) {
         orbit.turn(0.05, 0);
-        renderer.draw(target, viewer.camera(width, height, orbit.pose), { stride: QUALITIES.normal.moving });
+        renderer.draw(target, viewer.camera(width, height, orbit.pose), { stride: QUALITIES.normal.moving, swift: true });
         renderer.finish(target);
         spent = performance.now() - start;
       }
