@@ -34,4 +34,5 @@ INFO = ExportInfo(
     summary="one HTML file that shows the scene in any browser, without a server",
     options="sightline.exports.web.config:WebOptions",
     export="sightline.exports.web.export:export_web",
+    needs=(("field",),),
 )
