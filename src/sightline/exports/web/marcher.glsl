@@ -191,6 +191,13 @@ void main() {
     t += bend > 1e-6 ? steps / bend : FAR_AWAY;
   }
 
+#if SWIFT
+  // Rays in motion end early: what is left has the colour of what was met.
+  if (light < leastLight) {
+    colour /= 1.0 - light;
+    light = 0.0;
+  }
+#endif
 #if TERMS && SWIFT
   colour += (1.0 - light) * change(mostAt, basis, TERMS);
 #endif

@@ -13,6 +13,7 @@ uniform vec2 part, size;    // of the texture that is shown; pixels of what it i
 out vec4 result;
 void main() { result = texture(picture, gl_FragCoord.xy / size * part); }`;
 
+const LEAST_IN_MOTION = 0.05;      // light at which rays end in pictures in motion
 const LENSES = { PINHOLE: 0, OPENCV: 1, OPENCV_FISHEYE: 2 };
 
 class Renderer {
@@ -87,7 +88,7 @@ class Renderer {
     gl.uniform3fv(place("sheenScale"), this.sheenSize.map((v) => 1 / v));
     if (scene.terms) gl.uniform3fv(place("ranges"), scene.ranges.flat());
     gl.uniform3fv(place("behind"), scene.behind);
-    for (const name of ["near", "far", "thinnest", "rise", "leastLight", "leastSheen"]) {
+    for (const name of ["near", "far", "thinnest", "rise", "leastSheen"]) {
       gl.uniform1f(place(name), scene[name]);
     }
   }
@@ -133,6 +134,7 @@ class Renderer {
     gl.uniform1f(place("pictureHeight"), options.pick ? 1 : camera.height);
     gl.uniform2fv(place("corner"), options.corner || [0, 0]);
     gl.uniform1f(place("stride"), options.stride || this.scene.stride);
+    gl.uniform1f(place("leastLight"), options.swift ? LEAST_IN_MOTION : this.scene.leastLight);
     gl.bindFramebuffer(gl.FRAMEBUFFER, target.frame);
     const width = options.pick ? 1 : camera.width, height = options.pick ? 1 : camera.height;
     gl.viewport(0, 0, width, height);
