@@ -45,3 +45,9 @@ def test_versions_agree(root, name):
 
     text = (root / name).read_text(encoding="utf-8")
     assert sightline.__version__ in text
+
+
+def test_files_of_tests_have_names_of_their_own(root):
+    """Two of one name cannot be collected together."""
+    names = [path.name for path in sorted((root / "tests").rglob("test_*.py"))]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
