@@ -14,10 +14,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from benchmarks.trainings import evaluate, sightline, train
 
 from sightline.captures import Capture, open_capture
 from sightline.foundation.files import read_json
+from sightline.geometry import fit_similarity
 
 _HOLDOUT = "8"
 
@@ -29,16 +31,13 @@ def aligned_errors(found: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np
         Of positions in parts of the extent of the true ones (the diagonal of their box), and of rotations in
         degrees.
     """
-    a, b = found[:, :, 3], truth[:, :, 3]
-    left, sizes, right = np.linalg.svd((b - b.mean(0)).T @ (a - a.mean(0)))
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    rotation = left @ np.diag(signs) @ right
-    scale = (sizes * signs).sum() / ((a - a.mean(0)) ** 2).sum()
-    moved = scale * (a - a.mean(0)) @ rotation.T + b.mean(0)
-    turned = np.einsum("nji,njk->nik", truth[:, :, :3], rotation @ found[:, :, :3])
-    cosine = np.clip((np.trace(turned, axis1=1, axis2=2) - 1) / 2, -1, 1)
-    extent = np.linalg.norm(b.max(0) - b.min(0))
-    return np.linalg.norm(moved - b, axis=1) / extent, np.degrees(np.arccos(cosine))
+    one, other = torch.from_numpy(found), torch.from_numpy(truth)
+    aligned = fit_similarity(one[:, :, 3], other[:, :, 3])
+    extent = (other[:, :, 3].max(0).values - other[:, :, 3].min(0).values).norm()
+    positions = (aligned.apply(one[:, :, 3]) - other[:, :, 3]).norm(dim=1) / extent
+    turned = other[:, :, :3].transpose(1, 2) @ (aligned.rotation @ one[:, :, :3])
+    cosines = (turned.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
+    return positions.numpy(), torch.rad2deg(torch.arccos(cosines.clamp(-1, 1))).numpy()
 
 
 def _one(path: Path) -> Capture:

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
+
+from sightline.geometry import fit_similarity
 
 WIDTH, HEIGHT, FOCAL = 480, 360, 420.0
 _SIDE, _TEXELS = 4.0, 900
@@ -68,14 +71,10 @@ def aligned_errors(found: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np
     Args:
         found, truth: camera to world (n, 3, 4), with the same camera axes.
     """
-    a, b = found[:, :, 3], truth[:, :, 3]
-    covariance = (b - b.mean(0)).T @ (a - a.mean(0))
-    left, sizes, right = np.linalg.svd(covariance)
-    signs = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
-    rotation = left @ np.diag(signs) @ right
-    scale = (sizes * signs).sum() / ((a - a.mean(0)) ** 2).sum()
-    moved = scale * (a - a.mean(0)) @ rotation.T + b.mean(0)
-    extent = np.linalg.norm(b.max(0) - b.min(0))
-    turned = np.einsum("nji,njk->nik", truth[:, :, :3], rotation @ found[:, :, :3])
-    cosine = np.clip((np.trace(turned, axis1=1, axis2=2) - 1) / 2, -1, 1)
-    return np.linalg.norm(moved - b, axis=1) / extent, np.degrees(np.arccos(cosine))
+    one, other = torch.from_numpy(found), torch.from_numpy(truth)
+    aligned = fit_similarity(one[:, :, 3], other[:, :, 3])
+    extent = (other[:, :, 3].max(0).values - other[:, :, 3].min(0).values).norm()
+    positions = (aligned.apply(one[:, :, 3]) - other[:, :, 3]).norm(dim=1) / extent
+    turned = other[:, :, :3].transpose(1, 2) @ (aligned.rotation @ one[:, :, :3])
+    cosines = (turned.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
+    return positions.numpy(), torch.rad2deg(torch.arccos(cosines.clamp(-1, 1))).numpy()

@@ -67,3 +67,9 @@ def test_an_empty_folder_is_still_refused_by_training(here, capsys):
     assert main(["train", "ngp", "nothing", "--steps", "1"]) == 2
     assert "No known format of posed images" in capsys.readouterr().err
     assert not (here / "captures").exists()
+
+
+def test_the_background_of_many_scenes_is_not_masked(here, capsys):
+    (here / "scenes").mkdir()
+    assert main(["train", "gpnr", "scenes", "--steps", "1", "--mask-background"]) == 2
+    assert "learns many scenes" in capsys.readouterr().err

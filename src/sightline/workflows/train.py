@@ -62,6 +62,12 @@ def train_method(method: str, data: Path | str, config: Any, options: TrainOptio
     data = Path(data).expanduser()
     if not data.exists():
         raise InputError("There is no such data", where=data, fix="Check the path")
+    if options.mask_background and info.learns != "one scene":
+        raise InputError(
+            f"{info.name} learns many scenes, and the object is cut out of the photos of one",
+            where="--mask-background",
+            fix="Leave it away",
+        )
     if info.learns == "one scene" and is_first_process():
         data = ensure_poses(data)
         if options.mask_background:
