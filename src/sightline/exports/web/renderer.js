@@ -13,7 +13,7 @@ uniform vec2 part, size;    // of the texture that is shown; pixels of what it i
 out vec4 result;
 void main() { result = texture(picture, gl_FragCoord.xy / size * part); }`;
 
-const LEAST_IN_MOTION = 0.05;      // light at which rays end in pictures in motion
+const LEAST_IN_MOTION = 0.08;      // light at which rays end in pictures in motion
 const LENSES = { PINHOLE: 0, OPENCV: 1, OPENCV_FISHEYE: 2 };
 
 class Renderer {
