@@ -1,6 +1,6 @@
 """Bringing photos, or frames of a video, upright into the folder of a capture."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,8 @@ def gather_photos(
         return given, False
     space.begin(job)
     copy_upright(given, space.images, watch)
-    upright = {photo.name: photo for photo in list_photos(space.images)}
-    # What EXIF says is read from the given files: turned copies have none.
-    return [
-        PhotoFile(
-            name=photo.name,
-            path=upright[photo.name].path,
-            width=photo.width,
-            height=photo.height,
-            focal=photo.focal,
-            camera=photo.camera,
-            has_alpha=photo.has_alpha,
-        )
-        for photo in given
-    ], False
+    # What EXIF says is known of the given files: turned copies have none.
+    return [replace(photo, path=space.images / photo.name, orientation=1) for photo in given], False
 
 
 def _frames(source: Path, space: Workspace, most: int, watch: Watch) -> None:

@@ -92,13 +92,13 @@ def find_poses(source: Path, out: Path, options: PoseOptions, watch: Watch) -> F
     clock = _Clock(seconds)
     photos, ordered = gather_photos(source, space, options, watch)
     clock.lap("photos")
-    masked = write_masks(photos, options.masks, space)
     if len(photos) < LEAST_PHOTOS:
         raise InputError(
             f"{len(photos)} photos are too few to find poses by",
             where=source,
             fix="Give at least three that overlap; twenty and more make a scene",
         )
+    masked = write_masks(photos, options.masks, space)
     side, features, guided = _QUALITIES[options.quality]
     threads = available_cores()
     base = {"database": str(space.database), "images": str(space.images), "threads": threads}
