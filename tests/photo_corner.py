@@ -4,10 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
-
-from sightline.geometry import fit_similarity
 
 WIDTH, HEIGHT, FOCAL = 480, 360, 420.0
 _SIDE, _TEXELS = 4.0, 900
@@ -63,18 +60,3 @@ def write_photos(folder: Path, count: int) -> np.ndarray:
     for k, pose in enumerate(found):
         Image.fromarray(photo(pose, walls)).save(folder / f"{k:03d}.jpg", quality=95)
     return found
-
-
-def aligned_errors(found: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Errors of positions (parts of their extent) and rotations (degrees) after the best similarity.
-
-    Args:
-        found, truth: camera to world (n, 3, 4), with the same camera axes.
-    """
-    one, other = torch.from_numpy(found), torch.from_numpy(truth)
-    aligned = fit_similarity(one[:, :, 3], other[:, :, 3])
-    extent = (other[:, :, 3].max(0).values - other[:, :, 3].min(0).values).norm()
-    positions = (aligned.apply(one[:, :, 3]) - other[:, :, 3]).norm(dim=1) / extent
-    turned = other[:, :, :3].transpose(1, 2) @ (aligned.rotation @ one[:, :, :3])
-    cosines = (turned.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
-    return positions.numpy(), torch.rad2deg(torch.arccos(cosines.clamp(-1, 1))).numpy()

@@ -4,9 +4,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from benchmarks.poses import aligned_errors
 from PIL import Image, ImageFilter
 
-from photo_corner import aligned_errors, write_photos
+from photo_corner import write_photos
 from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
 from sightline.foundation.files import read_json
