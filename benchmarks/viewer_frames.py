@@ -17,11 +17,13 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.browser import open_browser
+from selenium.webdriver.common.action_chains import ActionChains
 
 from sightline.foundation.errors import SightlineError
 from sightline.viewer.app import Viewer
@@ -73,14 +75,9 @@ class _Watcher:
 
 def measure(viewer: Viewer, window: tuple[int, int], seconds: float) -> Frames:
     """Connect one browser, drag, and let it rest."""
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-    from browser import open_browser
-
     watcher = _Watcher()
     viewer.on_session = watcher.begin
-    with tempfile.TemporaryDirectory() as profile, open_browser(Path(profile), size=window) as page:
+    with open_browser(size=window) as page:
         asked = time.time()
         page.get(f"http://127.0.0.1:{viewer.port}")
         watcher.wait(lambda: watcher.pictures)

@@ -1,6 +1,6 @@
 """Pages of runs: their size, how near their pictures come to the photos, and how fast they are drawn.
 
-    python benchmarks/web_pages.py RUN… [--pages FOLDER] [--size-mb 25] [--views 0] [--seconds 10]
+    python -m benchmarks.web_pages RUN… [--pages FOLDER] [--size-mb 25] [--views 0] [--seconds 10]
 
 For each run a page is made with `sightline export RUN web`, or taken from FOLDER where one of its name lies.
 Chromium without a window and with software graphics (SwiftShader) draws the test views through their own
@@ -10,37 +10,21 @@ ChromeDriver.
 """
 
 import argparse
-import base64
-import io
 import json
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
+from benchmarks.browser import ask, open_browser, page_picture
 
 from sightline.evaluation.views import background_for, truth_picture
-from sightline.geometry import Cameras, LensModel
 from sightline.runs.run import Run
 from sightline.workflows.evaluate import one_scene
 from sightline.workflows.export import export_run
 from sightline.workflows.scenes import load_scene
 
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--window-size=1000,800",
-)
 SIDE = 400
 COLUMNS = (
     "run",
@@ -96,18 +80,15 @@ def measure(path: Path, page: Path, baked: dict[str, Any], views: int, seconds: 
     loaded, behind = load_scene(run), background_for(capture)
     colour = torch.tensor(behind.colour)
     found: list[tuple[float, float]] = []
-    browser = open_browser()
-    try:
+    with open_browser(script_seconds=600) as browser:
         browser.get(page.resolve().as_uri())
         scene = ask(browser, "sightline.ready.then(() => sightline.scene)")
         for view in chosen:
             truth = truth_picture(capture, view, behind).numpy()
-            drawn = picture(browser, capture.cameras[view])
+            drawn = page_picture(browser, capture.cameras[view])
             own = loaded.method.render(loaded.scene, capture.cameras[view], background=colour).rgb.numpy()
             found.append((psnr(drawn, truth), psnr(np.rint(255 * own) / 255, truth)))
         speed = ask(browser, f"sightline.benchmark({seconds}, {SIDE}, {SIDE})")
-    finally:
-        browser.quit()
     ours, theirs = np.mean(found, 0)
     return [
         path.resolve().name,
@@ -119,44 +100,6 @@ def measure(path: Path, page: Path, baked: dict[str, Any], views: int, seconds: 
         f"{theirs:.2f}",
         f"{speed['fps']:.1f}",
     ]
-
-
-def open_browser() -> webdriver.Chrome:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if program is None or driver is None:
-        raise SystemExit("Needs Chromium and ChromeDriver")
-    options = Options()
-    options.binary_location = program
-    for flag in FLAGS:
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options=options, service=Service(driver))
-    browser.set_script_timeout(600)
-    return browser
-
-
-def ask(browser: webdriver.Chrome, promise: str, *values: Any) -> Any:
-    """What a promise of the page gives; `given` is the list of the values."""
-    script = (
-        "const done = arguments[arguments.length - 1], given = arguments;"
-        f"Promise.resolve({promise}).then("
-        "(found) => done({ found }), (error) => done({ error: String(error) }))"
-    )
-    answer = browser.execute_async_script(script, *values)
-    if "error" in answer:
-        raise SystemExit(f"The page failed: {answer['error']}")
-    return answer["found"]
-
-
-def picture(browser: webdriver.Chrome, camera: Cameras) -> np.ndarray:
-    """What the page draws for a camera of the data, (height, width, 3) in [0, 1]."""
-    asked: dict[str, Any] = {name: float(getattr(camera, name)[0]) for name in ("fx", "fy", "cx", "cy")}
-    asked |= {"c2w": camera.c2w[0].tolist(), "distortion": camera.distortion[0].tolist()}
-    asked |= {"width": int(camera.width[0]), "height": int(camera.height[0])}
-    asked["lens"] = LensModel(int(camera.lens[0])).name
-    address = ask(browser, "sightline.render(given[0])", asked)
-    image = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB")
-    return np.asarray(image) / 255
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray) -> float:

@@ -27,9 +27,9 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def browser(tmp_path_factory):
+def browser():
     """A headless Chromium driven through Selenium, see `tests/browser.py`."""
     from browser import open_browser
 
-    with open_browser(tmp_path_factory.mktemp("browser")) as opened:
+    with open_browser() as opened:
         yield opened

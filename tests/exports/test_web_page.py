@@ -1,7 +1,5 @@
 """The page in a real browser: what it draws, how hands move it, and what it says where it cannot draw."""
 
-import base64
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 from export_cases import Ball, BallMethod, cameras_around, source_of
-from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 
-from browser import complaints, open_browser
+from browser import ask, complaints, open_browser, page_picture
 from sightline.captures import Capture
 from sightline.captures.image_store import ImageStore
 from sightline.exports.registry import get_export_info
@@ -97,33 +94,8 @@ def page(capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(browser: Any, page: Path) -> Any:
     browser.get(page.as_uri())
-    said = browser.execute_async_script(
-        "const done = arguments[0]; sightline.ready.then(() => done('ready'), (e) => done(String(e)))"
-    )
-    assert said == "ready"
+    ask(browser, "sightline.ready.then(() => true)")
     return browser
-
-
-def as_json(camera: Cameras) -> dict[str, Any]:
-    numbers = {name: float(getattr(camera, name)[0]) for name in ("fx", "fy", "cx", "cy")}
-    return {
-        "c2w": camera.c2w[0].tolist(),
-        **numbers,
-        "width": int(camera.width[0]),
-        "height": int(camera.height[0]),
-        "lens": LensModel(int(camera.lens[0])).name,
-        "distortion": camera.distortion[0].tolist(),
-    }
-
-
-def picture(browser: Any, camera: Cameras) -> np.ndarray:
-    """What the page draws for a camera, (height, width, 3) in [0, 1]."""
-    address = browser.execute_async_script(
-        "sightline.render(arguments[0]).then(arguments[1], (e) => arguments[1](String(e)))", as_json(camera)
-    )
-    assert address.startswith("data:image/png;base64,"), address
-    image = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGB")
-    return np.asarray(image) / 255
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -148,13 +120,13 @@ def test_the_page_draws_what_the_method_renders(browser, page):
     opened(browser, page)
     cameras = lookers()
     for k in (0, 3, 6):
-        assert psnr(picture(browser, cameras[k]), rendered(cameras[k])) > 30
+        assert psnr(page_picture(browser, cameras[k]), rendered(cameras[k])) > 30
     bent = lookers(LensModel.OPENCV, [0.2, -0.1, 0.01, -0.02, 0.05, 0, 0, 0])[2]
-    assert psnr(picture(browser, bent), rendered(bent)) > 30
+    assert psnr(page_picture(browser, bent), rendered(bent)) > 30
     wide = lookers(LensModel.OPENCV_FISHEYE, [0.1, -0.02, 0, 0, 0, 0, 0, 0])[4]
-    assert psnr(picture(browser, wide), rendered(wide)) > 30
+    assert psnr(page_picture(browser, wide), rendered(wide)) > 30
     # Directions count: red changes from side to side.
-    assert np.ptp([picture(browser, cameras[k])[40, 70, 0] for k in range(7)]) > 0.3
+    assert np.ptp([page_picture(browser, cameras[k])[40, 70, 0] for k in range(7)]) > 0.3
     assert complaints(browser) == []
 
 
@@ -169,7 +141,7 @@ def test_the_page_draws_contracted_space(browser, capture, tmp_path):
     behind = torch.tensor([32, 64, 128]) / 255
     for k in (1, 3):
         expected = Here(None).render(Shiny(), lookers()[k], background=behind).rgb.numpy()
-        assert psnr(picture(browser, lookers()[k]), expected) > 29
+        assert psnr(page_picture(browser, lookers()[k]), expected) > 29
     assert complaints(browser) == []
 
 
@@ -274,7 +246,7 @@ def test_a_view_of_the_list_is_flown_to(browser, page):
 def test_a_lost_context_comes_back(browser, page):
     opened(browser, page)
     wait_for(browser, "s.still")
-    before = picture(browser, lookers()[1])
+    before = page_picture(browser, lookers()[1])
     browser.execute_script(
         "const context = document.getElementById('view').getContext('webgl2');"
         "window.extension = context.getExtension('WEBGL_lose_context');"
@@ -287,7 +259,7 @@ def test_a_lost_context_comes_back(browser, page):
         "const done = arguments[0]; (function look() {"
         "document.getElementById('message').hidden ? done() : setTimeout(look, 50); })()"
     )
-    assert (picture(browser, lookers()[1]) == before).all()
+    assert (page_picture(browser, lookers()[1]) == before).all()
 
 
 def test_the_benchmark_counts_frames(browser, page):
@@ -298,7 +270,7 @@ def test_the_benchmark_counts_frames(browser, page):
 
 
 def test_without_webgl_the_page_says_so_over_a_still_picture(page, tmp_path):
-    with open_browser(tmp_path, webgl=False) as browser:
+    with open_browser(webgl=False) as browser:
         browser.get(page.as_uri())
         assert "WebGL2" in browser.find_element("id", "message").text
         still = browser.find_element("id", "still")

@@ -48,9 +48,9 @@ def viewer(tmp_path_factory) -> Iterator[Viewer]:
 
 
 @pytest.fixture(scope="module")
-def page(viewer, tmp_path_factory):
+def page(viewer):
     """A browser at the viewer."""
-    with open_browser(tmp_path_factory.mktemp("profile"), size=WINDOW) as opened:
+    with open_browser(size=WINDOW) as opened:
         opened.get(f"http://127.0.0.1:{viewer.port}")
         yield opened
 
@@ -194,9 +194,9 @@ def test_a_camera_path_is_saved_and_rendered(page, session):
     assert len(list(done.path.glob("*.png"))) == 2
 
 
-def test_a_second_browser_has_its_own_view_and_is_freed_when_it_closes(viewer, page, session, sent, tmp_path):
+def test_a_second_browser_has_its_own_view_and_is_freed_when_it_closes(viewer, page, session, sent):
     first = session.client.client_id
-    with open_browser(tmp_path / "second", size=(500, 400)) as other:
+    with open_browser(size=(500, 400)) as other:
         other.get(f"http://127.0.0.1:{viewer.port}")
         wait_for(lambda: len(viewer.sessions) == 2)
         second = next(found for number, found in viewer.sessions.items() if number != first)

@@ -36,47 +36,17 @@ _WARM_SECONDS = 0.1
 """that a picture before the first browser may take"""
 
 
-def view_run(
-    run: Path | str,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 7007,
-    data: Path | None = None,
-    device: Device = "auto",
-    best: bool = False,
-    sampler: str | None = None,
-    object: str | None = None,
-    split: str = "test",
-    sources: str | None = None,
-    photo: Sequence[Path] = (),
-    mask: Sequence[str] = (),
-) -> None:
+def view_run(run: Path | str, *, host: str = "127.0.0.1", port: int = 7007, **shown: Any) -> None:
     """Serve the viewer of a run until somebody interrupts.
 
     Args:
         host, port: where it listens; port 0 for any that is free.
-        data: where the photos are, if not at their recorded place.
-        sampler: how to place samples along rays, where not as in training.
-        object, split, sources, photo, mask: of a method that generalises, what to show first; see
-            `render_run`.
+        shown: what to show of the run, see `RunHost`.
 
     Raises:
         InputError: there is no run or nothing in it yet, the port is in use, or viser is missing.
     """
-    opened = open_viewer(
-        run,
-        host=host,
-        port=port,
-        data=data,
-        device=device,
-        best=best,
-        sampler=sampler,
-        object=object,
-        split=split,
-        sources=sources,
-        photo=photo,
-        mask=mask,
-    )
+    opened = open_viewer(run, host=host, port=port, **shown)
     opened.announce()
     follower = Follower(opened)
     try:
@@ -85,10 +55,9 @@ def view_run(
         opened.close()
 
 
-def open_viewer(run: Path | str, *, host: str = "127.0.0.1", port: int = 7007, **options: Any) -> Viewer:
+def open_viewer(run: Path | str, *, host: str = "127.0.0.1", port: int = 7007, **shown: Any) -> Viewer:
     """Start the viewer of a run; arguments are those of `view_run`. `close` it afterwards."""
-    shown = RunHost(Run.open(run), **options)
-    viewer = Viewer(shown, address=host, port=port)
+    viewer = Viewer(RunHost(Run.open(run), **shown), address=host, port=port)
     viewer.work()
     return viewer
 
@@ -106,7 +75,18 @@ def wait_for_interruption(every_moment: Callable[[], None] | None = None) -> Non
 
 
 class RunHost:
-    """A run for the viewer, see `viewer.host.Host`; arguments are those of `view_run`."""
+    """A run for the viewer, see `viewer.host.Host`.
+
+    Args:
+        data: where the photos are, if not at their recorded place.
+        best: take the weights with the highest validation PSNR instead of the latest.
+        sampler: how to place samples along rays, where not as in training.
+        object, split, sources, photo, mask: of a method that generalises, what to show first; see
+            `render_run`.
+
+    Raises:
+        InputError: there is nothing to see in the run yet, or no such object.
+    """
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from sightline.kernels.compiling import inline, kernel
+from sightline.kernels.compiling import inline
 
 BLOCK = 4
 CORNERS = (BLOCK + 1) ** 3
@@ -23,8 +23,6 @@ MOST_SAMPLES = 1024
 MOST_VISITS = 1024
 LEAST_LIGHT = 1e-2
 """a ray ends where less light is left"""
-LEAST_SHEEN = 0.02
-"""weight of a visit below which its colour does not change with the direction"""
 THINNEST = 0.02
 """optical depth of one cell that a code near 0 stands for"""
 RISE = math.log(1 + 24.0 / THINNEST)
@@ -33,7 +31,7 @@ RISE = math.log(1 + 24.0 / THINNEST)
 _F = np.float32
 _FAR_AWAY = _F(1e6)
 _THIN, _RISE = _F(THINNEST), _F(RISE)
-_LEAST, _SHEEN = _F(LEAST_LIGHT), _F(LEAST_SHEEN)
+_LEAST = _F(LEAST_LIGHT)
 # Further than a block's face, in cells, so that rounding cannot hold a ray at it.
 _OVER = _F(2e-3)
 
@@ -129,6 +127,12 @@ def _grid_position(px, py, pz, dx, dy, dz, contracted, reach, cell):
         (px + reach) * scale, (py + reach) * scale, (pz + reach) * scale,
         wx * scale, wy * scale, wz * scale, k, r,
     )  # fmt: skip
+
+
+@inline
+def depth_slope(code):
+    """How the optical depth of a cell grows with its code."""
+    return _THIN * _RISE * math.exp(_RISE * code)
 
 
 @inline
@@ -240,211 +244,3 @@ def walk(
                 n_visits += 1
         t += forward
     return n_visits, n_samples, light
-
-
-@inline
-def harmonics(dx, dy, dz, basis):
-    """Polynomials of a direction that colours change with: 3 of the first degree, 5 of the second."""
-    basis[0], basis[1], basis[2] = dx, dy, dz
-    if len(basis) > 3:
-        basis[3], basis[4], basis[5] = dx * dy, dy * dz, dx * dz
-        basis[6], basis[7] = dx * dx - dy * dy, _F(3) * dz * dz - _F(1)
-
-
-@inline
-def sheen(residual, halves, slot, x, y, z, basis, colour):
-    """What a visit's colour has besides that of its points, for one direction; writes (3,) `colour`."""
-    x, y, z = x * _F(0.5), y * _F(0.5), z * _F(0.5)
-    i, j, k = min(int(x), 1), min(int(y), 1), min(int(z), 1)
-    fx, fy, fz = x - _F(i), y - _F(j), z - _F(k)
-    colour[:] = _F(0)
-    for c in range(8):
-        a, b, d = c & 1, (c >> 1) & 1, c >> 2
-        point = halves[slot, ((k + d) * 3 + j + b) * 3 + i + a]
-        if point < 0:
-            continue
-        weight = (fx if a else _F(1) - fx) * (fy if b else _F(1) - fy) * (fz if d else _F(1) - fz)
-        for n in range(len(basis)):
-            share = weight * basis[n]
-            for channel in range(3):
-                colour[channel] += share * residual[point, 3 * n + channel]
-
-
-@inline
-def base_colour(values, corners, fills, slot, row, colour):
-    """Colour of the points around a sample; those that hold nothing have their block's mean."""
-    i, j, k = min(int(row[0]), 3), min(int(row[1]), 3), min(int(row[2]), 3)
-    fx, fy, fz = row[0] - _F(i), row[1] - _F(j), row[2] - _F(k)
-    colour[:] = _F(0)
-    for c in range(8):
-        a, b, d = c & 1, (c >> 1) & 1, c >> 2
-        point = corners[slot, ((k + d) * 5 + j + b) * 5 + i + a]
-        weight = (fx if a else _F(1) - fx) * (fy if b else _F(1) - fy) * (fz if d else _F(1) - fz)
-        for channel in range(3):
-            value = values[point, 1 + channel] if point >= 0 else fills[slot, channel]
-            colour[channel] += weight * value
-
-
-@inline
-def _add_to_points(gradients, corners, slot, row, code_slope, colour_slope, weight):
-    i, j, k = min(int(row[0]), 3), min(int(row[1]), 3), min(int(row[2]), 3)
-    fx, fy, fz = row[0] - _F(i), row[1] - _F(j), row[2] - _F(k)
-    for c in range(8):
-        a, b, d = c & 1, (c >> 1) & 1, c >> 2
-        point = corners[slot, ((k + d) * 5 + j + b) * 5 + i + a]
-        if point >= 0:
-            part = (fx if a else _F(1) - fx) * (fy if b else _F(1) - fy) * (fz if d else _F(1) - fz)
-            gradients[point, 0] += part * code_slope
-            for channel in range(3):
-                gradients[point, 1 + channel] += part * weight * colour_slope[channel]
-
-
-@inline
-def _add_to_halves(gradients, halves, slot, place, basis, colour_slope):
-    x, y, z = place[0] * _F(0.5), place[1] * _F(0.5), place[2] * _F(0.5)
-    i, j, k = min(int(x), 1), min(int(y), 1), min(int(z), 1)
-    fx, fy, fz = x - _F(i), y - _F(j), z - _F(k)
-    for c in range(8):
-        a, b, d = c & 1, (c >> 1) & 1, c >> 2
-        point = halves[slot, ((k + d) * 3 + j + b) * 3 + i + a]
-        if point < 0:
-            continue
-        part = (fx if a else _F(1) - fx) * (fy if b else _F(1) - fy) * (fz if d else _F(1) - fz)
-        for n in range(len(basis)):
-            share = place[3] * part * basis[n]
-            for channel in range(3):
-                gradients[point, 3 * n + channel] += share * colour_slope[channel]
-
-
-_TREE = "int32[:,:,::1], int32[:,::1], float32[:,::1]"
-_WALK = "boolean, float32, float32, float32, float32, float32"
-_RAYS = "float32[:,::1], float32[:,::1]"
-
-
-@kernel(f"void({_RAYS}, {_TREE}, {_WALK}, float32[::1], int32[::1], int64, int64)")
-def score(
-    origins, directions, slots, corners, values, contracted, near, far, density, stride, phase, out, who,
-    first, last,
-):  # fmt: skip
-    """Largest weight with which any of the rays sees each point, (points,), and which ray that is."""
-    visits, places = np.empty((MOST_VISITS, 3), np.int32), np.empty((MOST_VISITS, 5), np.float32)
-    samples = np.empty((MOST_SAMPLES, 7), np.float32)
-    for ray in range(first, last):
-        count, _, _ = walk(
-            origins[ray, 0], origins[ray, 1], origins[ray, 2],
-            directions[ray, 0], directions[ray, 1], directions[ray, 2],
-            slots, corners, values, contracted, near, far, density, stride, phase, visits, places, samples,
-        )  # fmt: skip
-        for v in range(count):
-            slot = visits[v, 0]
-            for n in range(visits[v, 1], visits[v, 2]):
-                row = samples[n]
-                i, j, k = min(int(row[0]), 3), min(int(row[1]), 3), min(int(row[2]), 3)
-                fx, fy, fz = row[0] - _F(i), row[1] - _F(j), row[2] - _F(k)
-                for c in range(8):
-                    a, b, d = c & 1, (c >> 1) & 1, c >> 2
-                    point = corners[slot, ((k + d) * 5 + j + b) * 5 + i + a]
-                    if point >= 0:
-                        part = (fx if a else _F(1) - fx) * (fy if b else _F(1) - fy)
-                        part *= (fz if d else _F(1) - fz) * row[5]
-                        if part > out[point]:
-                            out[point], who[point] = part, ray
-
-
-@kernel(
-    f"void({_RAYS}, {_TREE}, float32[:,::1], int32[:,::1], float32[:,::1], {_WALK}, float32[:,::1],"
-    " int64, int64)"
-)
-def show(
-    origins, directions, slots, corners, values, fills, halves, residual, contracted, near, far, density,
-    stride, phase, out, first, last,
-):  # fmt: skip
-    """Colour without background, light that is left, and sum of weight times t of rays, (rays, 5)."""
-    visits, places = np.empty((MOST_VISITS, 3), np.int32), np.empty((MOST_VISITS, 5), np.float32)
-    samples = np.empty((MOST_SAMPLES, 7), np.float32)
-    basis, colour = np.empty(residual.shape[1] // 3, np.float32), np.empty(3, np.float32)
-    for ray in range(first, last):
-        dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
-        count, _, light = walk(
-            origins[ray, 0], origins[ray, 1], origins[ray, 2], dx, dy, dz,
-            slots, corners, values, contracted, near, far, density, stride, phase, visits, places, samples,
-        )  # fmt: skip
-        if len(basis):
-            harmonics(dx, dy, dz, basis)
-        out[ray] = _F(0)
-        for v in range(count):
-            slot, place = visits[v, 0], places[v]
-            for n in range(visits[v, 1], visits[v, 2]):
-                base_colour(values, corners, fills, slot, samples[n], colour)
-                for channel in range(3):
-                    out[ray, channel] += samples[n, 5] * colour[channel]
-            if len(basis) and place[3] > _SHEEN:
-                sheen(residual, halves, slot, place[0], place[1], place[2], basis, colour)
-                for channel in range(3):
-                    out[ray, channel] += place[3] * colour[channel]
-            out[ray, 4] += place[3] * place[4]
-        out[ray, 3] = light
-
-
-@kernel(
-    f"void({_RAYS}, float32[:,::1], float32[:,::1], {_TREE}, float32[:,::1], int32[:,::1], float32[:,::1],"
-    f" {_WALK}, float32, float32[:,::1], float32[:,::1], float64[::1], int64, int64)"
-)
-def learn(
-    origins, directions, targets, behind, slots, corners, values, fills, halves, residual, contracted, near,
-    far, density, stride, phase, factor, to_values, to_residual, loss, first, last,
-):  # fmt: skip
-    """Add the gradients of `factor` times the rays' squared errors; `loss[0]` grows by the errors.
-
-    Where within a block the change of its colour is looked up counts as fixed.
-    """
-    visits, places = np.empty((MOST_VISITS, 3), np.int32), np.empty((MOST_VISITS, 5), np.float32)
-    samples = np.empty((MOST_SAMPLES, 7), np.float32)
-    colours = np.empty((MOST_SAMPLES, 3), np.float32)
-    sheens = np.zeros((MOST_VISITS, 3), np.float32)
-    basis, slope, seen = np.empty(residual.shape[1] // 3, np.float32), np.empty(3, np.float32), np.empty(3)
-    for ray in range(first, last):
-        dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
-        count, _, light = walk(
-            origins[ray, 0], origins[ray, 1], origins[ray, 2], dx, dy, dz,
-            slots, corners, values, contracted, near, far, density, stride, phase, visits, places, samples,
-        )  # fmt: skip
-        if len(basis):
-            harmonics(dx, dy, dz, basis)
-        for channel in range(3):
-            seen[channel] = light * behind[ray, channel]
-        for v in range(count):
-            slot, place = visits[v, 0], places[v]
-            for n in range(visits[v, 1], visits[v, 2]):
-                base_colour(values, corners, fills, slot, samples[n], colours[n])
-                for channel in range(3):
-                    seen[channel] += samples[n, 5] * colours[n, channel]
-            if len(basis) and place[3] > _SHEEN:
-                sheen(residual, halves, slot, place[0], place[1], place[2], basis, sheens[v])
-                for channel in range(3):
-                    seen[channel] += place[3] * sheens[v, channel]
-        after = _F(0)
-        for channel in range(3):
-            error = seen[channel] - targets[ray, channel]
-            loss[0] += error * error
-            slope[channel] = _F(2) * factor * error
-            after += slope[channel] * behind[ray, channel]
-        after *= light
-        for v in range(count - 1, -1, -1):
-            slot, place = visits[v, 0], places[v]
-            shines = len(basis) > 0 and place[3] > _SHEEN
-            extra = _F(0)
-            if shines:
-                _add_to_halves(to_residual, halves, slot, place, basis, slope)
-                for channel in range(3):
-                    extra += slope[channel] * sheens[v, channel]
-            for n in range(visits[v, 2] - 1, visits[v, 1] - 1, -1):
-                row = samples[n]
-                own = extra
-                for channel in range(3):
-                    own += slope[channel] * colours[n, channel]
-                # With τ the optical depth: dw/dτ is the light behind the sample, less what it hides.
-                to_depth = (row[6] - row[5]) * own - after
-                to_code = to_depth * row[4] * _THIN * _RISE * math.exp(_RISE * row[3])
-                _add_to_points(to_values, corners, slot, row, to_code, slope, row[5])
-                after += row[5] * own

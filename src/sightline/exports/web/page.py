@@ -16,7 +16,7 @@ from PIL import Image
 
 from sightline import __version__
 from sightline.exports.source import Source
-from sightline.exports.web import marching
+from sightline.exports.web import marching, shading
 from sightline.exports.web.packing import Packed, to_text
 from sightline.exports.web.space import Space
 from sightline.exports.web.tracing import STRIDE, March, show
@@ -144,7 +144,7 @@ def scene_facts(
         "thinnest": marching.THINNEST,
         "rise": marching.RISE,
         "leastLight": marching.LEAST_LIGHT,
-        "leastSheen": marching.LEAST_SHEEN,
+        "leastSheen": shading.LEAST_SHEEN,
         "behind": list(behind),
         "up": up.tolist(),
         "opening": views.opening,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.exports.web import marching
+from sightline.exports.web import ray_kernels
 from sightline.exports.web.space import Space
 from sightline.exports.web.voxels import Voxels
 from sightline.geometry import Cameras
@@ -42,7 +42,7 @@ def show(voxels: Voxels, march: March, origins: np.ndarray, directions: np.ndarr
     """What rays see: colour without background, light that is left, sum of weight times distance."""
     out = np.empty((len(origins), 5), np.float32)
     parallel.over_ranges(
-        marching.show.compiled(), len(origins), origins, directions, voxels.slots, voxels.corners,
+        ray_kernels.show.compiled(), len(origins), origins, directions, voxels.slots, voxels.corners,
         voxels.values, voxels.fills, voxels.halves, voxels.residual, *march.numbers(), out, least=256,
     )  # fmt: skip
     return out
@@ -64,7 +64,7 @@ def score(
     ranges = parallel.split(len(origins), min(_COPIES, parallel.part_count(len(origins), 256)))
     outs = [np.zeros(len(voxels.keys), np.float32) for _ in ranges]
     whos = [np.full(len(voxels.keys), -1, np.int32) for _ in ranges]
-    function, numbers = marching.score.compiled(), march.numbers()
+    function, numbers = ray_kernels.score.compiled(), march.numbers()
     tree = voxels.slots, voxels.corners, voxels.values
     parallel.run(
         [
@@ -114,7 +114,7 @@ def learn(
     """
     ranges = parallel.split(len(origins), min(len(into.values), parallel.part_count(len(origins), 256)))
     losses = [np.zeros(1) for _ in ranges]
-    function, numbers = marching.learn.compiled(), march.numbers()
+    function, numbers = ray_kernels.learn.compiled(), march.numbers()
     factor = np.float32(1 / (3 * len(origins)))
     tree = voxels.slots, voxels.corners, voxels.values, voxels.fills, voxels.halves, voxels.residual
     rays = origins, directions, targets, behind
