@@ -30,7 +30,9 @@ class ObjectPanel:
         shown = session.stage.export or {}
         first = shown.get("split") if shown.get("split") in splits else None
         with gui.add_folder("Object"):
-            self._split = gui.add_dropdown("Split", splits or ("none",), first, visible=len(splits) > 1)
+            self._split = gui.add_dropdown(
+                "Split", splits or ("none",), initial_value=first, visible=len(splits) > 1
+            )
             self._object = gui.add_dropdown("Object", self._ids(), visible=len(self._ids()) > 1)
             if shown.get("object") in self._ids():
                 self._object.value = str(shown["object"])

@@ -25,7 +25,7 @@ from sightline.methods.ngp.method import Ngp
 from sightline.methods.ngp.refinement import Refinement
 
 FINE = replace(SMALL, finest=128, batch_samples=2048)
-BOTH = replace(FINE, refine="exposure,poses", pose_from=0.05, pose_every=2)
+BOTH = replace(FINE, refine="exposure,poses", pose_from=0.05)
 
 
 def exposed(capture: Capture, spread: float = 0.12) -> tuple[Capture, torch.Tensor]:
@@ -137,7 +137,7 @@ def test_training_goes_on_as_if_never_stopped() -> None:
 
 def test_a_restored_method_corrects_the_same() -> None:
     capture = ball_capture(12, 24)
-    method = Training(capture, BOTH, seed=0, steps=20).advance(12).method
+    method = Training(capture, BOTH, seed=0, steps=24).advance(24).method
     other = Ngp(BOTH)
     other.restore(method.state())
     other.load_state_dict(method.state_dict())

@@ -24,6 +24,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "decay_from": (0, 1),
     "refresh_rate": (0, 1),
     "observe_rate": (0, 1),
+    "pose_pull": (0, math.inf),
     "pose_from": (0, 1),
     "pose_fine": (0, 1),
 }
@@ -104,14 +105,16 @@ class NgpConfig:
     """learning rate of the photos' gains, which are about 1"""
     exposure_weight: float = 1e-3
     """how much the squared distance of a photo's gains from 1 counts beside the squared error"""
-    pose_rate: float = 1e-3
-    """learning rate of the photos' turns, in radians; that of their shifts is this times the cameras' median
-    distance from the middle of the box"""
-    pose_from: float = 0.1
+    pose_rate: float = 1.5
+    """part of Newton's step that each photo's pose takes, at first"""
+    pose_pull: float = 0.01
+    """how strongly poses are drawn back to where they were given, in parts of how strongly photos hold them,
+    on the mean"""
+    pose_from: float = 0.2
     """part of the training after which poses begin to move: before, there is nothing to align them with"""
     pose_fine: float = 0.5
     """part of the training until which finer and finer levels join in what moves poses, coarse ones first"""
-    pose_every: int = 4
+    pose_every: int = 1
     """poses move in every so many-th step"""
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -11,7 +12,6 @@ from sightline.geometry import Cameras
 from sightline.geometry.corrections import (
     common_motions,
     correct_poses,
-    rotation_matrices,
     without_common_motion,
 )
 from sightline.kernels.photometric import PhotometricRays
@@ -19,6 +19,7 @@ from sightline.methods.base import Optimisation, Progress
 from sightline.methods.exposure import transforms
 from sightline.methods.ngp.config import NgpConfig
 from sightline.methods.ngp.optimiser import HashAdam
+from sightline.methods.ngp.pose_steps import PoseNewton, turned_rays
 from sightline.networks.encodings import spherical_harmonics
 
 
@@ -40,17 +41,26 @@ class Refinement(nn.Module):
         self.gains: nn.Parameter | None = None
         self.turns: nn.Parameter | None = None
         self.reach = 1.0
+        # Mean squared error of the colours of the latest step; the method says it before gradients are made.
+        self.error = 1.0
         if "exposure" in config.refined:
             self.gains = nn.Parameter(torch.zeros(photos, 3))
         if "poses" in config.refined:
             self.turns = nn.Parameter(torch.zeros(photos, 3))
             self.shifts = nn.Parameter(torch.zeros(photos, 3))
+            self.curvature = nn.Parameter(torch.zeros(photos, 6, 6))
             common = torch.zeros(6 * photos, 0, dtype=torch.float64)
             if cameras is not None:
                 # How far cameras are from the scene's middle: a turn moves the picture as such a shift does.
                 self.reach = float(cameras.centres.norm(dim=-1).median())
                 common = common_motions(cameras.c2w, self.reach)
             self.register_buffer("common", common, persistent=False)
+
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
+        # Weights of the first runs with poses have no such column; it holds nothing.
+        if self.turns is not None and f"{prefix}turns" in state:
+            state.setdefault(f"{prefix}curvature", torch.zeros_like(self.curvature))
+        super()._load_from_state_dict(state, prefix, *arguments)
 
     def turn(self, rays: PhotometricRays, views: Int[Tensor, "rays"], progress: Progress) -> PhotometricRays:
         """See rays as their photos do; with gradients to where these were taken from in some of the steps.
@@ -63,9 +73,10 @@ class Refinement(nn.Module):
         if self.turns is None or progress.fraction < self.config.pose_from:
             return rays
         with torch.set_grad_enabled(progress.step % self.config.pose_every == 0):
-            rotations = rotation_matrices(self.turns).index_select(0, views)
-            directions = (rotations * rays.directions[:, None, :]).sum(-1)
-            origins = rays.origins + self.shifts.index_select(0, views)
+            origins, directions = turned_rays(
+                self.turns, self.shifts, self.curvature, rays.origins, rays.directions, views, self.reach,
+                lambda: self.error,
+            )  # fmt: skip
             return replace(
                 rays, origins=origins, directions=directions, features=spherical_harmonics(directions)
             )
@@ -89,7 +100,7 @@ class Refinement(nn.Module):
         if self.gains is not None:
             total = total + self.config.exposure_weight * self.gains.square().sum() / self.photos
         if self.turns is not None:
-            total = total + 0 * (self.turns.sum() + self.shifts.sum())
+            total = total + 0 * (self.turns.sum() + self.shifts.sum() + self.curvature.sum())
         return total
 
     @torch.no_grad()
@@ -120,11 +131,11 @@ class Refinement(nn.Module):
                 )
             )
         if self.turns is not None:
-            groups = [
-                {"params": [self.turns], "name": "turns"},
-                {"params": [self.shifts], "name": "shifts", "lr": config.pose_rate * self.reach},
-            ]
-            found.append(Optimisation(HashAdam(groups, lr=config.pose_rate), self._pose_schedule))
+            newton = PoseNewton(
+                self.turns, self.shifts, self.curvature, lr=config.pose_rate, reach=self.reach,
+                pull=config.pose_pull,
+            )  # fmt: skip
+            found.append(Optimisation(newton, self._pose_schedule))
         return found
 
     def _pose_schedule(self, progress: Progress) -> float:
