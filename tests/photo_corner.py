@@ -37,18 +37,20 @@ def textures() -> list[np.ndarray]:
     return found
 
 
-def photo(pose: np.ndarray, walls: list[np.ndarray]) -> np.ndarray:
+def photo(
+    pose: np.ndarray, walls: list[np.ndarray], focal: float = FOCAL, width: int = WIDTH, height: int = HEIGHT
+) -> np.ndarray:
     """Draw the planes z = 0, x = 0 and y = 0 of a corner that opens towards +x, +y and +z."""
-    lens = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
+    lens = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     to_camera = pose[:, :3].T
     scale = _SIDE / _TEXELS
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    picture = np.zeros((height, width, 3), np.uint8)
     for wall, (across, up) in zip(walls, ((0, 1), (1, 2), (0, 2)), strict=True):
         axes = np.eye(3)
         plane = np.stack([axes[across] * scale, axes[up] * scale, -pose[:, 3]], 1)
         homography = lens @ to_camera @ plane
-        drawn = cv2.warpPerspective(wall, homography, (WIDTH, HEIGHT), flags=cv2.INTER_AREA)
-        there = cv2.warpPerspective(np.full(wall.shape[:2], 255, np.uint8), homography, (WIDTH, HEIGHT))
+        drawn = cv2.warpPerspective(wall, homography, (width, height), flags=cv2.INTER_AREA)
+        there = cv2.warpPerspective(np.full(wall.shape[:2], 255, np.uint8), homography, (width, height))
         picture[there > 250] = drawn[there > 250]
     return picture
 
@@ -59,4 +61,21 @@ def write_photos(folder: Path, count: int) -> np.ndarray:
     found, walls = poses(count), textures()
     for k, pose in enumerate(found):
         Image.fromarray(photo(pose, walls)).save(folder / f"{k:03d}.jpg", quality=95)
+    return found
+
+
+def write_fisheye_photos(folder: Path, count: int, focal: float = 200.0, side: int = 480) -> np.ndarray:
+    """Write square photos by an equidistant lens, from half as far away; gives their poses."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found, walls = poses(count), textures()
+    found[:, :, 3] = 0.5 * (found[:, :, 3] + np.array([0.6, 0.6, 0.7]))
+    # Where a fisheye's pixels lie in a flat picture of 150 degrees.
+    y, x = (np.indices((side, side)) + 0.5 - side / 2) / focal
+    angle = np.hypot(x, y)
+    stretch = np.where(angle < 1.3, np.tan(np.minimum(angle, 1.3)) / np.maximum(angle, 1e-6), 1e6)
+    flat = 3 * side
+    maps = [(flat / 2 - 0.5 + flat / 7.5 * stretch * axis).astype(np.float32) for axis in (x, y)]
+    for k, pose in enumerate(found):
+        wide = photo(pose, walls, flat / 7.5, flat, flat)
+        Image.fromarray(cv2.remap(wide, *maps, cv2.INTER_LINEAR)).save(folder / f"{k:03d}.png")
     return found

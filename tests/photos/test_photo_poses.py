@@ -7,10 +7,11 @@ import pytest
 from benchmarks.poses import aligned_errors
 from PIL import Image, ImageFilter
 
-from photo_corner import write_photos
+from photo_corner import write_fisheye_photos, write_photos
 from sightline.captures import open_capture
 from sightline.foundation.errors import InputError
 from sightline.foundation.files import read_json
+from sightline.geometry import LensModel
 from sightline.photos.pose_options import PoseOptions
 from sightline.photos.poses import find_poses
 
@@ -153,6 +154,37 @@ def test_photos_that_share_nothing_are_refused(tmp_path):
         Image.fromarray(noise).resize((320, 240), Image.Resampling.BICUBIC).save(folder / f"{k}.png")
     with pytest.raises(InputError, match=r"No two of the 4 photos.*4 share nothing"):
         find_poses(folder, tmp_path / "out", PoseOptions(), quiet)
+
+
+def test_poses_of_a_fisheye(tmp_path):
+    truth = write_fisheye_photos(tmp_path / "photos", 8)
+    found = find_poses(tmp_path / "photos", tmp_path / "out", PoseOptions(lens="fisheye"), quiet)
+    assert found.registration.placed == 8
+    cameras = open_capture(found.path).cameras
+    assert LensModel(int(cameras.lens[0])).name == "OPENCV_FISHEYE"
+    assert float(cameras.fx[0]) == pytest.approx(200, rel=0.03)
+    flipped = truth * np.array([1, -1, -1, 1])
+    positions, rotations = aligned_errors(cameras.c2w.numpy(), flipped)
+    assert np.median(positions) < 0.005
+    assert np.median(rotations) < 0.5
+
+
+def test_photos_of_two_scenes_fall_into_parts(shared, tmp_path):
+    """The larger part is taken, and what hangs together besides it is said."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    foxes = sorted((shared / "data" / "fox" / "images").glob("*.jpg"))[:8]
+    birds = sorted((shared / "data" / "llff_bird" / "images").glob("*.jpg"))[:20:4]
+    for name, paths in (("fox", foxes), ("bird", birds)):
+        for path in paths:
+            with Image.open(path) as image:
+                image.thumbnail((720, 720))
+                image.save(folder / f"{name}_{path.stem}.jpg", quality=95)
+    found = find_poses(folder, tmp_path / "out", PoseOptions(), quiet)
+    assert all("fox_" in name for name in open_capture(found.path).image_names)
+    assert 6 <= found.registration.placed <= 8
+    said = "\n".join(found.registration.lines())
+    assert "hang together among themselves only (part 2: bird_" in said
 
 
 @pytest.mark.slow

@@ -7,6 +7,8 @@ from sightline.foundation.errors import InputError, inform
 from sightline.photos.photo_files import PhotoFile
 from sightline.photos.pose_options import PoseOptions
 
+_FISHEYE_FOCAL = 0.5
+"""of the longer side, which then sees 115 degrees"""
 _MODELS = {"pinhole": "PINHOLE", "radial": "SIMPLE_RADIAL", "opencv": "OPENCV", "fisheye": "OPENCV_FISHEYE"}
 _MANY = 8
 """photos of one camera that determine a lens with tangential distortion"""
@@ -41,11 +43,17 @@ def camera_groups(photos: Sequence[PhotoFile], options: PoseOptions) -> list[dic
 
 
 def _parameters(model: str, photo: PhotoFile) -> list[float]:
-    """First guess of a lens, where EXIF knows its focal length; else COLMAP guesses."""
-    if photo.focal is None:
+    """First guess of a lens: by EXIF's focal length; else COLMAP guesses, but not for fisheyes.
+
+    Pairs of those are compared through their lens alone: without a guess they have nothing in common.
+    """
+    focal = photo.focal
+    if focal is None and model == "OPENCV_FISHEYE":
+        focal = _FISHEYE_FOCAL * max(photo.width, photo.height)
+    if focal is None:
         return []
     middle = [photo.width / 2, photo.height / 2]
-    focal = float(photo.focal)
+    focal = float(focal)
     return {
         "PINHOLE": [focal, focal, *middle],
         "SIMPLE_RADIAL": [focal, *middle, 0.0],
