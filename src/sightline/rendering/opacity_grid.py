@@ -95,7 +95,13 @@ class OpacityGrid(nn.Module):
         self.changed()
 
     @torch.no_grad()
-    def survey(self, field: Callable[[Tensor], Tensor], looks: int, close_looks: int) -> None:
+    def survey(
+        self,
+        field: Callable[[Tensor], Tensor],
+        looks: int,
+        close_looks: int,
+        within: Tensor | None = None,
+    ) -> None:
         """Fill the grid with what a trained field has: cells hold the mean of all looks into them.
 
         Sheets of matter are thinner than cells, and a few points miss much of them.
@@ -104,14 +110,19 @@ class OpacityGrid(nn.Module):
             field: density per model unit at unit-cube points (n, 3).
             looks: random points in every cell.
             close_looks: further ones in cells that hold matter, or are up to two cells away from one.
+            within: (side, side, side) [z, y, x] cells that rays can reach; the others are left empty.
         """
         generator = torch.Generator(self.opacity.device).manual_seed(0)
-        cells = self.random_cells(self.side**3)
+        if within is None:
+            within = torch.ones_like(self.opacity, dtype=torch.bool)
+        self.opacity[~within] = 0
+        self.changed()
+        cells = within.view(-1).nonzero()[:, 0]
         for look in range(looks + close_looks):
             if look == looks:
                 filled = (self.opacity > self.threshold).to(self.opacity)
                 near = functional.max_pool3d(filled[None, None], 5, 1, 2)[0, 0]
-                cells = near.view(-1).nonzero()[:, 0]
+                cells = (near.bool() & within).view(-1).nonzero()[:, 0]
             self.refresh(field, cells, 1 / (look + 1), generator)
 
     def random_cells(self, count: int, generator: torch.Generator | None = None) -> Tensor:

@@ -349,9 +349,12 @@ class Nerf(Method):
         found = kept.get("opacity")
         if found is None or "cube" not in kept or found.shape != (cells, cells, cells):
             inform(f"Looking where matter is, at {cells}x{cells}x{cells} cells")
-            rough = self._guide(self._new_grid(ROUGH_CELLS))
-            survey(rough)
-            fine = self._guide(self._new_grid(cells), tighten(rough))
+            space = GridSpace.of(self.frame)
+            if not space.contracted:
+                rough = self._guide(self._new_grid(ROUGH_CELLS))
+                survey(rough)
+                space = tighten(rough)
+            fine = self._guide(self._new_grid(cells), space)
             survey(fine)
             # As it will be read, so that all pictures are the same.
             cube = torch.tensor([*fine.space.centre, fine.space.half], dtype=torch.float64)

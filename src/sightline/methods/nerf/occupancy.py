@@ -41,12 +41,14 @@ class GridSpace:
     """half of the box's side"""
     contracted: bool
     """whether the grid goes on around the box, by contraction"""
+    flat: bool = False
+    """whether rays go from one face of the box to another, along z, as in normalised device coordinates"""
 
     @staticmethod
     def of(frame: Frame) -> "GridSpace":
         """The box of an object; else what is around it too. Normalised device coordinates are a cube."""
         if frame.ndc is not None:
-            return GridSpace((0.0, 0.0, 0.0), 1.0, True)
+            return GridSpace((0.0, 0.0, 0.0), 1.0, True, True)
         corners = frame.to_model.apply(torch.tensor(frame.bounds, dtype=torch.float64))
         x, y, z = corners.mean(0).tolist()
         return GridSpace((x, y, z), float((corners[1] - corners[0]).abs().max()) / 2, frame.kind != "bounded")
@@ -183,7 +185,12 @@ def _with_ends(samples: Samples, far: Tensor, length: float) -> Samples:
 
 def survey(tracer: OccupancyTracer) -> None:
     """Fill a tracer's grid with what its network has."""
-    tracer.grid.survey(tracer.box_density, _LOOKS, _CLOSE_LOOKS)
+    grid, within = tracer.grid, None
+    if tracer.space.flat:
+        # The box takes the middle half of the contracted cube, and no ray is in front of it or behind.
+        within = torch.zeros_like(grid.opacity, dtype=torch.bool)
+        within[grid.side // 4 : -(-3 * grid.side // 4)] = True
+    grid.survey(tracer.box_density, _LOOKS, _CLOSE_LOOKS, within)
 
 
 def tighten(tracer: OccupancyTracer) -> GridSpace:
