@@ -50,8 +50,11 @@ def test_a_call_can_be_made_again_when_its_input_is_put_right(wave, data: Path, 
 def test_a_downscaled_evaluation_renders_smaller(wave, data: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("SIGHTLINE_OFFLINE", "1")
     run = sightline.train("wave", data, out=tmp_path / "run", steps=3, device="cpu")
-    evaluation = evaluate_run(run.path, downscale=2)
+    evaluation = evaluate_run(run.path, downscale=2, every=2)
     assert evaluation.folder is not None
+    assert evaluation.folder.name == "test-every-2-downscale-2"
+    assert (evaluation.metrics["downscale"], evaluation.metrics["every"]) == (2.0, 2)
+    assert evaluation.metrics["weights"] == "latest"
     from sightline.media.images import read_image
 
     assert read_image(evaluation.folder / "images" / "r_0.png").shape == (4, 4, 3)

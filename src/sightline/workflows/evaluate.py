@@ -14,7 +14,7 @@ from sightline.evaluation.views import background_for, select_views
 from sightline.foundation.errors import InputError, warn
 from sightline.runs.run import Run
 from sightline.workflows.counting import counting
-from sightline.workflows.evaluate_many import SourceChoice, evaluate_many
+from sightline.workflows.evaluate_many import SourceChoice, evaluate_many, made_with
 from sightline.workflows.evaluate_processes import evaluate_in_processes
 from sightline.workflows.scenes import Device, choose_device, load_scene
 
@@ -110,7 +110,10 @@ def evaluate_run(
             fix="Leave them away",
         )
     capture = one_scene(run.open_data(data, **options))
-    apart = "-".join(part for part in (_other_split(run, options), sampler) if part)
+    made = made_with(run, options, best)
+    smaller = made["downscale"] != run.record.data.options["downscale"]
+    parts = _other_split(run, options), f"downscale-{made['downscale']:g}" if smaller else "", sampler
+    apart = "-".join(part for part in parts if part)
     views = select_views(capture, split, every)
     loaded = load_scene(run, device=device, best=best, sampler=sampler)
     render = loaded.renderer(background_for(capture, background).colour, chunk)
@@ -126,7 +129,7 @@ def evaluate_run(
             protocol=protocol,
             background=background,
             device=loaded.device,
-            facts={"sampler": used} if used else None,
+            facts={**made, "every": every, **({"sampler": used} if used else {})},
             fitted=loaded.method.fitted,
             on_view=on_view,
         )

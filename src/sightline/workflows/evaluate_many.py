@@ -68,6 +68,16 @@ class SourceChoice:
         return SourceRule(split="train") if usual is None else SourceRule(count=usual)
 
 
+def made_with(run: Run, options: Mapping[str, Any], best: bool) -> dict[str, Any]:
+    """What `metrics.json` says of the pictures' size and of the weights.
+
+    Args:
+        options: arguments of `open_capture` that replace the run's own.
+    """
+    downscale = options.get("downscale", run.record.data.options["downscale"])
+    return {"downscale": float(downscale), "weights": "best" if best else "latest"}
+
+
 def evaluate_many(
     run: Run,
     *,
@@ -132,7 +142,7 @@ def evaluate_many(
         background=background,
         most_sources=kind.most_sources,
         settings={**_settings(run, opened, choice, best), **special},
-        facts=special,
+        facts={**made_with(run, data_options or {}, best), **special},
     )
 
     def encode(views: Capture, behind: Background) -> Render:
