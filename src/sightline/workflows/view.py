@@ -111,6 +111,8 @@ class RunHost:
         self.choices: ObjectChoices | None = None
         self.exports_refused: str | None = None
         loaded = load_method(run, device=device, best=best, sampler=sampler, tell=False)
+        if loaded.method.sampler == "stratified":
+            inform("Pictures of this run take long: with --sampler occupancy they come several times faster")
         if run.method_info.learns == "one scene":
             if object is not None or sources is not None or photo:
                 raise InputError(
