@@ -23,7 +23,7 @@ SMALL = {
     "levels": 3, "log2_entries": 10, "coarsest": 8, "finest": 32, "hidden": 16, "grid": 16,
     "bins_per_box": 32, "batch_samples": 1024, "refresh_cells": 512, "device": "cpu", "eval_every": 0,
 }  # fmt: skip
-BOTH = {"refine": "exposure,poses", "pose_from": 0.1, "pose_every": 2}
+BOTH = {"refine": "exposure,poses", "pose_from": 0.1}
 
 
 @pytest.fixture

@@ -72,12 +72,13 @@ def test_the_curvature_is_that_of_gauss_and_newton() -> None:
 
 
 def descend(pull: float, steps: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
-    """Find poses that rays of two of three photos show; gives turns and shifts."""
+    """Find poses that noisy rays of two of three photos show; gives errors of turns and shifts."""
     origins, directions, views = random_rays(3000, 2)
     generator = torch.Generator().manual_seed(9)
     true_turns, true_shifts = 0.02 * torch.randn(2, 3, 3, generator=generator, dtype=torch.float64)
     rotation = rotation_matrices(true_turns)[views]
     truth = colours(origins + true_shifts[views], (rotation @ directions[:, :, None])[:, :, 0])
+    truth += 0.02 * torch.randn(3000, 3, generator=generator, dtype=torch.float64)
     turns, shifts, curvature = poses(3)
     newton = PoseNewton(turns, shifts, curvature, lr=1.0, reach=REACH, pull=pull)
     errors = [1.0]
@@ -93,12 +94,12 @@ def descend(pull: float, steps: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_steps_lead_to_what_the_rays_show_and_leave_unseen_photos_alone() -> None:
     turns, shifts = descend(pull=0.0)
-    assert float(turns[:2].abs().max()) < 2e-3
-    assert float(shifts[:2].abs().max()) < 2e-3
+    assert float(turns[:2].abs().max()) < 5e-3
+    assert float(shifts[:2].abs().max()) < 5e-3
     _, _, views = random_rays(3000, 2)
     assert not bool((views == 2).any())
     pulled, _ = descend(pull=3.0)
-    assert float(pulled[:2].norm()) > 5 * float(turns[:2].norm())
+    assert float(pulled[:2].norm()) > 3 * float(turns[:2].norm())
     # The third photo has no ray: it stays where it was, at zero, as far from the truth as that is.
     torch.testing.assert_close(turns[2], pulled[2])
 

@@ -143,7 +143,7 @@ class Ngp(Method):
             rays = self.refinement.turn(rays, batch.views, progress)
         step = self.field.photometric_step(rays, self.grid, self._photometric(progress))
         if self.refinement is not None:
-            self.refinement.error = float(step.loss)
+            self.refinement.error = float(step.loss.detach())
         self.grid.observe(step.points, step.sigmas, self.config.observe_rate)
         # A sample that is not trained on has cost about a quarter of one that is.
         candidates = len(step.points)

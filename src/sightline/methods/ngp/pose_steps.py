@@ -4,7 +4,8 @@ Gradients of single rays say more than their sum. For a squared error, the sum o
 for a factor, the matrix of Gauss and Newton: it says how much a photo's picture changes with each motion of
 its camera, and which motions make up for each other (Amari 1998, natural gradient, with the empirical Fisher
 matrix). Steps are divided by it, so that all photos, turns and shifts move at one rate, and gradients that
-are noise move what is seen equally little.
+are noise move what is seen equally little. Errors of all photos count as equally large here: a photo that is
+seen better than others takes longer steps.
 """
 
 from collections.abc import Callable
