@@ -350,6 +350,7 @@ class Nerf(Method):
         if found is None or "cube" not in kept or found.shape != (cells, cells, cells):
             inform(f"Looking where matter is, at {cells}x{cells}x{cells} cells")
             space = GridSpace.of(self.frame)
+            # Around a box all of space matters.
             if not space.contracted:
                 rough = self._guide(self._new_grid(ROUGH_CELLS))
                 survey(rough)

@@ -194,13 +194,11 @@ def survey(tracer: OccupancyTracer) -> None:
 
 
 def tighten(tracer: OccupancyTracer) -> GridSpace:
-    """Find the cube around the content of a tracer's grid, after `survey`.
+    """Find the cube around the content of a tracer's grid, after `survey`; for grids that end at their box.
 
-    The less empty space a grid covers, the finer are its cells. Around a box all of space matters.
+    The less empty space a grid covers, the finer are its cells.
     """
     grid, space = tracer.grid, tracer.space
-    if space.contracted:
-        return space
     # One more cell on each side: what is there may have been missed.
     low, high = grid.extent(grid.threshold).cpu().double()
     x, y, z = ((low + high) / 2 * space.half + torch.tensor(space.centre)).tolist()
